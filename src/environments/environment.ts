@@ -1,0 +1,37 @@
+/**
+ * The interface of an environment: many episodes side by side on typed arrays, deterministic to the bit. Only IEEE
+ * basic operations may decide anything (no Math.sin, no Math.pow, no clock, no Math.random).
+ */
+export interface Environment {
+  /** Its name in genesis, for example `CartPole-v1`. */
+  readonly id: string;
+  /** int8 values of one observation. */
+  readonly observation: number;
+  readonly actions: number;
+  /** Steps after which an episode is truncated. */
+  readonly maxEpisodeSteps: number;
+  /** Makes `batch` episodes; each must be reset before its first step. */
+  create(batch: number): EnvironmentBatch;
+}
+
+export interface EnvironmentBatch {
+  readonly batch: number;
+  /** Gives episode `index` a start state that depends on the 16-byte seed alone. */
+  reset(index: number, taskSeed: Uint8Array): void;
+  /** Sets the seed of the environment's own randomness for slot `index`; 16 bytes. Called once a slot. */
+  seed(index: number, environmentSeed: Uint8Array): void;
+  /** Writes all observations, `[batch, observation]` int8 in [-127, 127]. */
+  observe(out: Int8Array): void;
+  /**
+   * Steps every episode. `slotStep` is the step within the slot (counter of the environment's randomness). Outputs are
+   * `[batch]`: reward, terminated (1 when a terminal state was reached), truncated (1 when the time limit was).
+   * An episode that ended must be reset before the next step.
+   */
+  step(
+    actions: Uint16Array,
+    slotStep: number,
+    rewards: Float32Array,
+    terminated: Uint8Array,
+    truncated: Uint8Array,
+  ): void;
+}

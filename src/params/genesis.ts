@@ -1,0 +1,143 @@
+import { z } from 'zod';
+import { architectureSchema } from '../policy/architecture.ts';
+import { canonicalBytes } from '../protocol/canonical.ts';
+import { GrailError } from '../protocol/errors.ts';
+import { sha256, tag } from '../protocol/hash.ts';
+
+const hex = (bytes: number) =>
+  z
+    .string()
+    .regex(new RegExp(`^0x[0-9a-f]{${2 * bytes}}$`), `expected ${bytes} bytes as lower-case 0x hex`)
+    .transform((value) => value as `0x${string}`);
+
+export const hash32Schema = hex(32);
+/** A 20-byte address in lower case; checksums are for people, not for hashes. */
+export const addressSchema = hex(20);
+
+/** Fixed exponents of the quantiser (docs/PROTOCOL.md, Quantiser). Real value = integer / 2^exponent. */
+export const quantiserSchema = z.strictObject({
+  /** Exponent of observations. */
+  observationBits: z.int().min(0).max(16),
+  /** Exponent of hidden activations. */
+  activationBits: z.int().min(0).max(16),
+  /** Exponent of each layer's weights. */
+  weightBits: z.array(z.int().min(0).max(16)).min(1).max(16),
+  /** A published weight moves only when its latent is further than this from it, in integer steps. */
+  hysteresis: z.number().min(0.5).max(1),
+});
+
+/** PPO as in CleanRL, with a separate float critic. */
+export const ppoSchema = z.strictObject({
+  name: z.literal('ppo'),
+  learningRate: z.number().positive().max(1),
+  adamEpsilon: z.number().positive().max(1),
+  epochs: z.int().min(1).max(100),
+  minibatch: z.int().min(1).max(65_536),
+  clip: z.number().positive().max(1),
+  gamma: z.number().min(0).max(1),
+  lambda: z.number().min(0).max(1),
+  maxGradientNorm: z.number().positive(),
+  entropyBonus: z.number().min(0).max(1),
+  criticHidden: z.array(z.int().min(1).max(1024)).min(1).max(8),
+});
+
+export const genesisSchema = z.strictObject({
+  protocolVersion: z.literal(1),
+  /** A label for people; part of the hash. */
+  name: z.string().min(1).max(64),
+  chainId: z.int().min(0),
+  /** Every receipt and audit of such a network repeats that its keys and beacon are not secure. */
+  insecureDev: z.boolean(),
+  environment: z.string().min(1).max(64),
+  architecture: architectureSchema,
+  quantiser: quantiserSchema,
+  algorithm: ppoSchema,
+  /** Seed of the initial policy, critic and trainer: policy 0 is recomputed, never trusted. */
+  initialSeed: hash32Schema,
+  initialPolicyRoot: hash32Schema,
+  initialTrainerStateRoot: hash32Schema,
+  /** SHA-256 of the anchor blob that holds policy 0. */
+  initialAnchor: hash32Schema,
+  /** T: steps of a slot. */
+  stepsPerSlot: z.int().min(1).max(1_048_576),
+  /** G: slots of a group, which share their start states. */
+  groupSize: z.int().min(1).max(1024),
+  /** B: steps that one proof covers. */
+  stepsPerProof: z.int().min(1).max(64),
+  challengesPerMiner: z.int().min(1).max(4096),
+  lag: z.int().min(0).max(8),
+  maxSlots: z.int().min(1).max(65_536),
+  /** Windows between anchors (full policies) of the patch chain. */
+  anchorEvery: z.int().min(1).max(65_536),
+  /** E: the most that a window credits, in base units. */
+  emission: z.int().min(0),
+  /** The most that one slot is credited, in base units. */
+  rate: z.int().min(0),
+  /** Windows for which a miner that lost its bond may not enrol, on a network without a chain. */
+  coolDown: z.int().min(0).max(65_536),
+  beacon: z.strictObject({
+    kind: z.literal('local'),
+    /** Ends of the two hash chains: one for beacon₀, one for beacon₁. */
+    ends: z.tuple([hash32Schema, hash32Schema]),
+  }),
+  /** Miners that may enrol from window 0, sorted by address. */
+  miners: z.array(addressSchema).max(65_536),
+  verifiers: z
+    .array(z.strictObject({ address: addressSchema, power: z.int().min(1) }))
+    .min(1)
+    .max(1024),
+  /** Which proof variant the network uses, and SHA-256 of the canonical verification key of each. */
+  proof: z.strictObject({
+    variant: z.enum(['folds', 'digest']),
+    verificationKeys: z.strictObject({ folds: hash32Schema, digest: hash32Schema.nullable() }),
+  }),
+  /** SHA-256 of the Gumbel table and of the TensorFlow.js wasm binary that trains. */
+  gumbelTable: hash32Schema,
+  trainingWasm: hash32Schema,
+  /** Genesis hash of the network that this one forked from. */
+  parent: hash32Schema.nullable(),
+});
+
+export type QuantiserParams = z.infer<typeof quantiserSchema>;
+export type PpoParams = z.infer<typeof ppoSchema>;
+export type Genesis = z.infer<typeof genesisSchema>;
+
+/**
+ * Parses and checks a genesis document.
+ * @throws GrailError GENESIS_INVALID naming the first field that is wrong.
+ */
+export function parseGenesis(value: unknown): Genesis {
+  const result = genesisSchema.safeParse(value);
+  if (!result.success) {
+    const issue = result.error.issues[0]!;
+    throw new GrailError(
+      'GENESIS_INVALID',
+      `genesis: ${issue.path.join('.') || 'document'}: ${issue.message}`,
+      {
+        path: issue.path.map(String),
+      },
+    );
+  }
+  const genesis = result.data;
+  const invalid = (message: string) => new GrailError('GENESIS_INVALID', `genesis: ${message}`);
+  if (genesis.quantiser.weightBits.length !== genesis.architecture.layers.length) {
+    throw invalid('quantiser.weightBits needs one exponent a layer');
+  }
+  if (genesis.maxSlots % genesis.groupSize !== 0) throw invalid('maxSlots is not a multiple of groupSize');
+  if (genesis.algorithm.name === 'ppo' && genesis.groupSize !== 1) throw invalid('PPO needs groupSize 1');
+  if (genesis.challengesPerMiner % genesis.stepsPerProof !== 0) {
+    throw invalid('challengesPerMiner is not a multiple of stepsPerProof');
+  }
+  if (genesis.challengesPerMiner > genesis.groupSize * genesis.stepsPerSlot) {
+    throw invalid('challengesPerMiner exceeds the steps of one group');
+  }
+  for (let i = 1; i < genesis.miners.length; i++) {
+    if (genesis.miners[i - 1]! >= genesis.miners[i]!) throw invalid('miners are not sorted or repeat');
+  }
+  return genesis;
+}
+
+/** SHA-256(tag("genesis") ‖ canonical JSON): the network's name. 32 bytes. */
+export function genesisHash(genesis: Genesis): Uint8Array {
+  return sha256(tag('genesis'), canonicalBytes(genesis));
+}

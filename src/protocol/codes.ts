@@ -1,0 +1,204 @@
+/**
+ * Whose fault a failure is. `ignore`: nobody's, drop it. `retry`: the same request may succeed later.
+ * `reject`: the sender's; repeating it does not help.
+ */
+export type Fault = 'ignore' | 'retry' | 'reject';
+
+interface CodeEntry {
+  readonly fault: Fault;
+  /** HTTP status with which a gateway answers it. */
+  readonly status: number;
+  readonly doc: string;
+}
+
+/** Every code of the project. A code is never renamed or reused: ledgers hold them. */
+export const CODES = {
+  // Messages, at the gateway
+  BAD_REQUEST: { fault: 'reject', status: 400, doc: 'The input does not have the documented shape.' },
+  TOO_LARGE: { fault: 'reject', status: 413, doc: 'The input is larger than docs/LIMITS.md allows.' },
+  NOT_FOUND: { fault: 'reject', status: 404, doc: 'There is no such thing here.' },
+  TOO_MANY_REQUESTS: {
+    fault: 'retry',
+    status: 429,
+    doc: 'A rate limit was reached; wait as Retry-After says.',
+  },
+  BAD_SIGNATURE: { fault: 'reject', status: 401, doc: 'The signature is not that of the miner it names.' },
+  NOT_REGISTERED: { fault: 'reject', status: 403, doc: 'The key is not registered on this network.' },
+  NOT_YET_ELIGIBLE: {
+    fault: 'retry',
+    status: 403,
+    doc: 'The key registered too recently to enrol in this window.',
+  },
+  NOT_ENROLLED: { fault: 'reject', status: 403, doc: 'The miner did not enrol in this window.' },
+  COOLING_DOWN: { fault: 'retry', status: 403, doc: 'The miner lost its bond and may not enrol yet.' },
+  SLOTS_INVALID: {
+    fault: 'reject',
+    status: 400,
+    doc: 'Slots must be a positive multiple of G, at most maxSlots.',
+  },
+  PHASE_NOT_OPEN: {
+    fault: 'retry',
+    status: 409,
+    doc: 'The phase has not begun; wait for its opening entry.',
+  },
+  PHASE_CLOSED: {
+    fault: 'reject',
+    status: 409,
+    doc: 'The phase was closed before the message came: too late.',
+  },
+  EQUIVOCATION: {
+    fault: 'reject',
+    status: 409,
+    doc: 'Two different messages of one key in one phase: neither counts.',
+  },
+  POLICY_ROOT_MISMATCH: {
+    fault: 'reject',
+    status: 409,
+    doc: 'The message names another policy than the window uses.',
+  },
+  COMMIT_SHAPE: {
+    fault: 'reject',
+    status: 400,
+    doc: 'The packed actions are not slots · T actions with zero padding.',
+  },
+  OPENING_SHAPE: {
+    fault: 'reject',
+    status: 400,
+    doc: 'The opening has not one digest and observation per challenge.',
+  },
+  INT8_RANGE: {
+    fault: 'reject',
+    status: 400,
+    doc: '−128 is not a value of the protocol; int8 ends at −127.',
+  },
+  PROOF_ENCODING: {
+    fault: 'reject',
+    status: 400,
+    doc: 'The proof is not 256 bytes of canonical points on the curve and in its subgroup.',
+  },
+
+  // Verdicts: each costs the window's credit and the bond
+  COMMIT_MISSING: { fault: 'reject', status: 409, doc: 'The miner enrolled and committed nothing in time.' },
+  POLICY_MISMATCH: { fault: 'reject', status: 409, doc: 'The actions are not those of the window’s policy.' },
+  POLICY_STALE: { fault: 'reject', status: 409, doc: 'The actions are those of an earlier policy.' },
+  SEED_MISMATCH: {
+    fault: 'reject',
+    status: 409,
+    doc: 'The rollout was made with the seeds of another slot.',
+  },
+  ACTION_MISMATCH: {
+    fault: 'reject',
+    status: 409,
+    doc: 'An action is not the one that policy and noise give.',
+  },
+  COMMIT_ROOT_MISMATCH: {
+    fault: 'reject',
+    status: 409,
+    doc: 'commitRoot is not the root of the replayed rollouts.',
+  },
+  OPENING_MISSING: { fault: 'reject', status: 409, doc: 'The challenged steps were not opened in time.' },
+  OPENING_OBSERVATION: {
+    fault: 'reject',
+    status: 409,
+    doc: 'An opened observation is not that of the replay.',
+  },
+  OPENING_MISMATCH: {
+    fault: 'reject',
+    status: 409,
+    doc: 'The opened digest is not that of the policy’s accumulators.',
+  },
+  PROOF_MISSING: { fault: 'reject', status: 409, doc: 'A challenged step was not proven in time.' },
+  PROOF_REPLAYED: {
+    fault: 'reject',
+    status: 409,
+    doc: 'The proof’s bytes stand in an earlier ledger entry.',
+  },
+  PROOF_INVALID: { fault: 'reject', status: 409, doc: 'The proof does not verify for its statement.' },
+
+  // Policies, backends and proofs on this machine
+  POLICY_INVALID: {
+    fault: 'reject',
+    status: 400,
+    doc: 'Tensors or architecture break the exact policy’s rules.',
+  },
+  BACKEND_NOT_EXACT: {
+    fault: 'reject',
+    status: 500,
+    doc: 'The backend fails a known-answer vector: it may not mine.',
+  },
+  BACKEND_UNAVAILABLE: { fault: 'reject', status: 500, doc: 'The backend cannot be loaded on this machine.' },
+  WASM_NOT_PINNED: {
+    fault: 'reject',
+    status: 500,
+    doc: 'The TensorFlow.js wasm binary is not the one of genesis.',
+  },
+  TRAINING_NOT_FINITE: { fault: 'ignore', status: 500, doc: 'A loss, gradient or latent was not finite.' },
+  CIRCUIT_UNSOUND: {
+    fault: 'reject',
+    status: 500,
+    doc: 'The architecture has no sound circuit of this size.',
+  },
+  KEY_MISMATCH: {
+    fault: 'reject',
+    status: 409,
+    doc: 'The verification key is not the one that genesis pins.',
+  },
+  KEY_INSECURE: {
+    fault: 'reject',
+    status: 409,
+    doc: 'A development key on a network that is not insecure-dev.',
+  },
+  WITNESS_FAILED: { fault: 'reject', status: 500, doc: 'The statement does not satisfy the circuit.' },
+  PROVER_FAILED: { fault: 'retry', status: 500, doc: 'The proving process failed or was stopped.' },
+
+  // PULSE
+  PATCH_FORMAT: { fault: 'reject', status: 400, doc: 'The bytes are not a canonical PULSE patch or anchor.' },
+  PATCH_BASE_MISMATCH: { fault: 'reject', status: 409, doc: 'The patch starts from another policy.' },
+  PATCH_TARGET_MISMATCH: {
+    fault: 'reject',
+    status: 409,
+    doc: 'The patched policy is not the one that was promised.',
+  },
+  PATCH_CHAIN_BROKEN: {
+    fault: 'retry',
+    status: 404,
+    doc: 'No sequence of patches and anchors leads to the policy.',
+  },
+
+  // Storage, ledger and audit
+  BLOB_MISSING: { fault: 'retry', status: 404, doc: 'A blob that the ledger names is not in the store.' },
+  BLOB_CORRUPT: { fault: 'reject', status: 500, doc: 'A blob’s bytes do not have the hash that names it.' },
+  BLOB_UNREFERENCED: { fault: 'reject', status: 500, doc: 'A stored file that no ledger entry names.' },
+  LEDGER_CORRUPT: { fault: 'reject', status: 500, doc: 'An entry, leaf or head of the ledger was altered.' },
+  LEDGER_INVALID: { fault: 'reject', status: 500, doc: 'An entry breaks a rule of the protocol.' },
+  LEDGER_DIVERGED: {
+    fault: 'reject',
+    status: 500,
+    doc: 'A replay from genesis gives another result than the ledger.',
+  },
+  GENESIS_MISMATCH: { fault: 'reject', status: 409, doc: 'The other side is on another network.' },
+  GENESIS_INVALID: { fault: 'reject', status: 400, doc: 'The genesis document breaks a rule.' },
+  BEACON_INVALID: {
+    fault: 'reject',
+    status: 409,
+    doc: 'The beacon’s value is not the one its chain commits to.',
+  },
+  WRONG_PHASE: { fault: 'retry', status: 409, doc: 'The request does not fit the network’s present phase.' },
+
+  // Commands
+  USAGE: { fault: 'reject', status: 400, doc: 'The command’s flags or arguments are wrong.' },
+  KEYSTORE_INVALID: { fault: 'reject', status: 400, doc: 'The keystore cannot be read with this password.' },
+  ALREADY_RUNNING: { fault: 'reject', status: 409, doc: 'Another process uses this directory or key.' },
+  UNREACHABLE: { fault: 'retry', status: 503, doc: 'The other side does not answer.' },
+  STOPPED: { fault: 'ignore', status: 503, doc: 'The process is stopping.' },
+  CHILD_FAILED: { fault: 'retry', status: 500, doc: 'A process that this one started ended unexpectedly.' },
+  GOAL_NOT_REACHED: {
+    fault: 'ignore',
+    status: 500,
+    doc: 'The demo ended before the policy reached its goal.',
+  },
+  RUNTIME_UNSUPPORTED: { fault: 'reject', status: 500, doc: 'This version of Node cannot run GRAIL.' },
+  INTERNAL: { fault: 'retry', status: 500, doc: 'A bug: please report it with the log.' },
+} as const satisfies Record<string, CodeEntry>;
+
+export type Code = keyof typeof CODES;

@@ -1,0 +1,39 @@
+import type { Json } from './canonical.ts';
+import { CODES, type Code, type Fault } from './codes.ts';
+
+export type Details = { readonly [key: string]: Json };
+
+/**
+ * The one error of this project: a code that programs read, a sentence that tells a person what to do next, and
+ * details. It travels unchanged from the check to the terminal, the API and the ledger.
+ */
+export class GrailError extends Error {
+  readonly code: Code;
+  readonly details: Details;
+  override readonly name = 'GrailError';
+
+  constructor(code: Code, message: string, details: Details = {}, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.details = details;
+  }
+
+  /** Whose fault it is, hence what the other side should do. */
+  get fault(): Fault {
+    return CODES[this.code].fault;
+  }
+
+  toJSON(): { code: Code; message: string; details: Details } {
+    return { code: this.code, message: this.message, details: this.details };
+  }
+}
+
+/** A failed check in a verdict: which rule, where, what was expected and what came. */
+export interface Rejection {
+  readonly code: Code;
+  readonly message: string;
+  readonly slot?: number;
+  readonly step?: number;
+  readonly expected?: Json;
+  readonly got?: Json;
+}

@@ -1,0 +1,227 @@
+import { TypedDataEncoder } from 'ethers';
+import { z } from 'zod';
+import { addressSchema, hash32Schema } from '../params/genesis.ts';
+import { fromHex, type Hex, toHex } from './bytes.ts';
+import { GrailError } from './errors.ts';
+import { type Identity, recover } from './identity.ts';
+
+/**
+ * The five messages of a miner, their EIP-712 types and their wire form (docs/PROTOCOL.md, Messages). A message's
+ * digest is the EIP-712 digest, signature excluded.
+ */
+
+const hexBytes = (max: number) =>
+  z
+    .string()
+    .max(2 + 2 * max, `at most ${max} bytes`)
+    .regex(/^0x(?:[0-9a-f]{2})*$/, 'expected lower-case 0x hex')
+    .transform((value) => value as Hex);
+
+const window = z
+  .int()
+  .min(0)
+  .max(2 ** 40);
+const signature = z
+  .string()
+  .regex(/^0x[0-9a-f]{130}$/, 'expected a 65-byte signature as lower-case 0x hex')
+  .transform((value) => value as Hex);
+
+/** Bytes of packed actions that a commit may carry. */
+export const MAX_ACTION_BYTES = 1_048_576;
+/** Bytes of observations that an opening may carry. */
+export const MAX_OBSERVATION_BYTES = 1_048_576;
+
+export const messageSchema = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('register'), miner: addressSchema, signature }),
+  z.strictObject({
+    type: z.literal('enrol'),
+    miner: addressSchema,
+    window,
+    slots: z.int().min(1).max(65_536),
+    signature,
+  }),
+  z.strictObject({
+    type: z.literal('commit'),
+    miner: addressSchema,
+    window,
+    policyRoot: hash32Schema,
+    commitRoot: hash32Schema,
+    actions: hexBytes(MAX_ACTION_BYTES),
+    signature,
+  }),
+  z.strictObject({
+    type: z.literal('opening'),
+    miner: addressSchema,
+    window,
+    traceDigests: z.array(hash32Schema).min(1).max(4096),
+    observations: hexBytes(MAX_OBSERVATION_BYTES),
+    signature,
+  }),
+  z.strictObject({
+    type: z.literal('proof'),
+    miner: addressSchema,
+    window,
+    part: z.int().min(0).max(4095),
+    proof: hexBytes(256),
+    signature,
+  }),
+]);
+
+export type Message = z.infer<typeof messageSchema>;
+export type MessageType = Message['type'];
+export type MessageOf<T extends MessageType> = Extract<Message, { type: T }>;
+/** A message before it is signed. */
+export type Unsigned<M extends Message = Message> = M extends Message ? Omit<M, 'signature'> : never;
+
+const TYPES: Record<MessageType, { name: string; fields: { name: string; type: string }[] }> = {
+  register: { name: 'Register', fields: [{ name: 'miner', type: 'address' }] },
+  enrol: {
+    name: 'Enrol',
+    fields: [
+      { name: 'miner', type: 'address' },
+      { name: 'window', type: 'uint64' },
+      { name: 'slots', type: 'uint32' },
+    ],
+  },
+  commit: {
+    name: 'Commit',
+    fields: [
+      { name: 'miner', type: 'address' },
+      { name: 'window', type: 'uint64' },
+      { name: 'policyRoot', type: 'bytes32' },
+      { name: 'commitRoot', type: 'bytes32' },
+      { name: 'actions', type: 'bytes' },
+    ],
+  },
+  opening: {
+    name: 'Opening',
+    fields: [
+      { name: 'miner', type: 'address' },
+      { name: 'window', type: 'uint64' },
+      { name: 'traceDigests', type: 'bytes32[]' },
+      { name: 'observations', type: 'bytes' },
+    ],
+  },
+  proof: {
+    name: 'Proof',
+    fields: [
+      { name: 'miner', type: 'address' },
+      { name: 'window', type: 'uint64' },
+      { name: 'part', type: 'uint32' },
+      { name: 'proof', type: 'bytes' },
+    ],
+  },
+};
+
+/** What a verifier signs. */
+const VERIFIER_TYPES = {
+  acknowledgement: {
+    Acknowledgement: [
+      { name: 'messageHash', type: 'bytes32' },
+      { name: 'window', type: 'uint64' },
+      { name: 'phase', type: 'string' },
+      { name: 'view', type: 'uint64' },
+      { name: 'index', type: 'uint64' },
+      { name: 'treeSize', type: 'uint64' },
+      { name: 'treeRoot', type: 'bytes32' },
+    ],
+  },
+  treeHead: {
+    TreeHead: [
+      { name: 'window', type: 'uint64' },
+      { name: 'phase', type: 'string' },
+      { name: 'view', type: 'uint64' },
+      { name: 'treeSize', type: 'uint64' },
+      { name: 'treeRoot', type: 'bytes32' },
+    ],
+  },
+  receipt: {
+    Receipt: [
+      { name: 'miner', type: 'address' },
+      { name: 'window', type: 'uint64' },
+      { name: 'view', type: 'uint64' },
+      { name: 'slots', type: 'uint32' },
+      { name: 'credit', type: 'uint64' },
+      { name: 'resultHash', type: 'bytes32' },
+      { name: 'index', type: 'uint64' },
+      { name: 'insecureDev', type: 'bool' },
+    ],
+  },
+} as const;
+
+export type AttestationType = keyof typeof VERIFIER_TYPES;
+
+/** The network that a signature is for. */
+export interface SigningDomain {
+  readonly chainId: number;
+  readonly genesisHash: Uint8Array;
+}
+
+function eip712Domain(domain: SigningDomain) {
+  return {
+    name: 'GRAIL',
+    version: '1',
+    chainId: domain.chainId,
+    verifyingContract: '0x0000000000000000000000000000000000000000',
+    salt: toHex(domain.genesisHash),
+  };
+}
+
+function typed(message: Unsigned | Message) {
+  const { type, ...rest } = message;
+  const { name, fields } = TYPES[type];
+  const value: Record<string, unknown> = {};
+  for (const field of fields) value[field.name] = (rest as Record<string, unknown>)[field.name];
+  return { types: { [name]: fields }, value };
+}
+
+/** The EIP-712 digest of a message, 32 bytes: its identity in the protocol. */
+export function messageDigest(domain: SigningDomain, message: Unsigned | Message): Uint8Array {
+  const { types, value } = typed(message);
+  return fromHex(TypedDataEncoder.hash(eip712Domain(domain), types, value));
+}
+
+/** The EIP-712 digest of something that a verifier signs, 32 bytes. */
+export function attestationDigest(
+  domain: SigningDomain,
+  type: AttestationType,
+  value: Record<string, unknown>,
+): Uint8Array {
+  const types = VERIFIER_TYPES[type] as unknown as Record<string, { name: string; type: string }[]>;
+  return fromHex(TypedDataEncoder.hash(eip712Domain(domain), types, value));
+}
+
+/** Signs a message with the miner's key. */
+export function signMessage<M extends Unsigned>(
+  domain: SigningDomain,
+  identity: Identity,
+  message: M,
+): M & { signature: Hex } {
+  return { ...message, signature: identity.sign(messageDigest(domain, message)) };
+}
+
+/**
+ * Parses a message from the wire.
+ * @throws GrailError BAD_REQUEST naming the first field that is wrong.
+ */
+export function parseMessage(value: unknown): Message {
+  const result = messageSchema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0]!;
+  const where = issue.path.join('.') || 'message';
+  throw new GrailError('BAD_REQUEST', `${where}: ${issue.message}`, { path: issue.path.map(String) });
+}
+
+/**
+ * Checks that the miner whom the message names signed it.
+ * @throws GrailError BAD_SIGNATURE
+ */
+export function checkSignature(message: Message, digest: Uint8Array): void {
+  const signer = recover(digest, message.signature);
+  if (signer !== message.miner) {
+    throw new GrailError('BAD_SIGNATURE', 'the signature is not that of the miner it names', {
+      expected: message.miner,
+      got: signer,
+    });
+  }
+}

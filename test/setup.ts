@@ -1,0 +1,3 @@
+import { useNodeSha256 } from '../src/storage/node-hash.ts';
+
+useNodeSha256();
