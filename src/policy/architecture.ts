@@ -62,7 +62,7 @@ export type Architecture = Readonly<{
 
 /** A = in·127² + biasMax + 2^(shift−1): no partial sum of the layer, rounding term included, exceeds it. */
 export function accumulatorBound(layer: DenseLayer): number {
-  return layer.in * 127 * 127 + layer.biasMax + 2 ** (layer.shift - 1);
+  return layer.in * 127 * 127 + layer.biasMax + (1 << (layer.shift - 1));
 }
 
 /** The published tensors of one layer. */

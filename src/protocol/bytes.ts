@@ -37,7 +37,7 @@ export function u64(value: number): Uint8Array {
 }
 
 function unsigned(value: number, width: number): Uint8Array {
-  if (!Number.isSafeInteger(value) || value < 0 || (width < 7 && value >= 2 ** (8 * width))) {
+  if (!Number.isSafeInteger(value) || value < 0 || BigInt(value) >> BigInt(8 * width) !== 0n) {
     throw new RangeError(`${value} is not a u${8 * width}`);
   }
   return bigToBytes(BigInt(value), width);

@@ -22,6 +22,7 @@ export const CODES = {
     status: 429,
     doc: 'A rate limit was reached; wait as Retry-After says.',
   },
+  TIMEOUT: { fault: 'retry', status: 408, doc: 'The request did not arrive in time.' },
   BAD_SIGNATURE: { fault: 'reject', status: 401, doc: 'The signature is not that of the miner it names.' },
   NOT_REGISTERED: { fault: 'reject', status: 403, doc: 'The key is not registered on this network.' },
   NOT_YET_ELIGIBLE: {
@@ -133,6 +134,11 @@ export const CODES = {
     doc: 'The TensorFlow.js wasm binary is not the one of genesis.',
   },
   TRAINING_NOT_FINITE: { fault: 'ignore', status: 500, doc: 'A loss, gradient or latent was not finite.' },
+  TRAINER_STATE_INVALID: {
+    fault: 'reject',
+    status: 400,
+    doc: 'The bytes are not a trainer state of this network.',
+  },
   CIRCUIT_UNSOUND: {
     fault: 'reject',
     status: 500,

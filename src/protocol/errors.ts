@@ -28,12 +28,22 @@ export class GrailError extends Error {
   }
 }
 
-/** A failed check in a verdict: which rule, where, what was expected and what came. */
+/** A failed check in a verdict: which rule, where, what was expected and what came. It stands in the ledger as it is. */
 export interface Rejection {
   readonly code: Code;
-  readonly message: string;
   readonly slot?: number;
   readonly step?: number;
+  readonly part?: number;
   readonly expected?: Json;
   readonly got?: Json;
 }
+
+/** One line for a terminal: the code, the place, what was expected and what came. */
+export function describeRejection(rejection: Rejection): string {
+  const { code, expected, got, ...place } = rejection;
+  const where = Object.entries(place).map(([name, value]) => `${name} ${value}`);
+  const values = expected === undefined ? '' : ` expected ${show(expected)}, got ${show(got ?? null)}`;
+  return `${code}${where.length > 0 ? ` at ${where.join(', ')}` : ''}:${values} ${CODES[code].doc}`;
+}
+
+const show = (value: Json) => (typeof value === 'string' ? value : JSON.stringify(value));

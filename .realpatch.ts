@@ -1,0 +1,142 @@
+/**
+ * Trains CartPole through the trainer alone (no network, no proofs) and prints the learning curve of each seed: how many
+ * windows and how many seconds of training a mean return of 475 takes.
+ *
+ *     node bench/learn-cartpole.ts --seeds 1,2 --slots 16 --miners 3 --windows 40 --epochs 10 --minibatch 256 ...
+ */
+import { parseArgs } from 'node:util';
+import { wasmBinarySha256 } from './src/backends/index.ts';
+import { environmentById, evaluate, type Rollouts, runSlots } from './src/environments/index.ts';
+import type { PpoParams, QuantiserParams } from './src/params/genesis.ts';
+import { buildMlp, forward, type Policy, packSeeds, policyRoot, sampleBatch } from './src/policy/index.ts';
+import { toHex, u32 } from './src/protocol/bytes.ts';
+import { sha256, tag } from './src/protocol/hash.ts';
+import { minerSeeds, windowSeed } from './src/protocol/seeds.ts';
+import { encodeAnchor, encodePatch, inspectPatch } from './src/pulse/index.ts';
+import { useNodeSha256 } from './src/storage/node-hash.ts';
+import { createTrainer, trainerStateRoot } from './src/training/index.ts';
+
+useNodeSha256();
+const { values: flags } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '1,2' },
+    miners: { type: 'string', default: '3' },
+    slots: { type: 'string', default: '16' },
+    steps: { type: 'string', default: '256' },
+    windows: { type: 'string', default: '40' },
+    lag: { type: 'string', default: '1' },
+    hidden: { type: 'string', default: '32,32' },
+    goal: { type: 'string', default: '475' },
+    rate: { type: 'string', default: '0.001' },
+    epochs: { type: 'string', default: '10' },
+    minibatch: { type: 'string', default: '256' },
+    clip: { type: 'string', default: '0.2' },
+    entropy: { type: 'string', default: '0' },
+    gamma: { type: 'string', default: '0.99' },
+    lambda: { type: 'string', default: '0.95' },
+    norm: { type: 'string', default: '0.5' },
+    critic: { type: 'string', default: '64,64' },
+    beyond: { type: 'string', default: '0' },
+    quiet: { type: 'boolean', default: false },
+  },
+});
+const number = (name: Exclude<keyof typeof flags, 'quiet'>) => Number(flags[name]);
+const list = (text: string) => text.split(',').map(Number);
+
+const environment = environmentById('CartPole-v1');
+const quantiser: QuantiserParams = {
+  observationBits: 6,
+  activationBits: 5,
+  weightBits: [4, 4, 6],
+  hysteresis: 0.75,
+};
+const algorithm: PpoParams = {
+  name: 'ppo',
+  learningRate: number('rate'),
+  adamEpsilon: 1e-5,
+  epochs: number('epochs'),
+  minibatch: number('minibatch'),
+  clip: number('clip'),
+  gamma: number('gamma'),
+  lambda: number('lambda'),
+  maxGradientNorm: number('norm'),
+  entropyBonus: number('entropy'),
+  criticHidden: list(flags.critic),
+};
+const architecture = buildMlp({
+  observation: environment.observation,
+  hidden: list(flags.hidden),
+  actions: environment.actions,
+  quantiser,
+});
+
+for (const seed of list(flags.seeds)) {
+  const genesisHash = sha256(tag('bench'), u32(seed));
+  const initialSeed = toHex(sha256(tag('bench/initial'), u32(seed)));
+  const trainer = await createTrainer({
+    architecture,
+    quantiser,
+    algorithm,
+    initialSeed,
+    trainingWasm: wasmBinarySha256(),
+  });
+  let { policy, state } = trainer.initialise();
+  const policies: Policy[] = [policy];
+  let trainingMs = 0;
+  let reached = -1;
+  let curve = '';
+  for (let window = 0; window < number('windows'); window++) {
+    const acting = policies[Math.max(0, window - number('lag'))]!;
+    const root = policyRoot(acting);
+    const beacon0 = sha256(tag('bench/beacon'), u32(seed), u32(window));
+    const seedOfWindow = windowSeed({ genesisHash, window, policyRoot: root, beacon0 });
+    const rollouts: Rollouts[] = [];
+    const logits: Int32Array[] = [];
+    for (let miner = 0; miner < number('miners'); miner++) {
+      const seeds = minerSeeds(genesisHash, seedOfWindow, new Uint8Array(20).fill(miner + 1));
+      const slots = number('slots');
+      const noise = packSeeds(Array.from({ length: slots }, (_, slot) => seeds.sample(slot)));
+      const own = runSlots(environment, seeds, 1, slots, number('steps'), (step, observations, actions) =>
+        sampleBatch(noise, step, forward(acting, observations, slots), environment.actions, actions),
+      );
+      rollouts.push(own);
+      logits.push(forward(acting, own.observations, own.actions.length));
+    }
+    const start = process.cpuUsage();
+    const shuffleSeed = sha256(tag('bench/shuffle'), genesisHash, u32(window));
+    const result = trainer.update({ state, policy, rollouts, logits, shuffleSeed });
+    const used = process.cpuUsage(start);
+    const ms = (used.user + used.system) / 1000;
+    trainingMs += ms;
+    ({ policy, state } = result);
+    policies.push(policy);
+    const evaluation = { meanReturn: 0 }; void evaluate;
+    { const prev = policies[policies.length-2]!; const pr = policyRoot(prev), tr = policyRoot(policy);
+      const patch = encodePatch({ base: prev, target: policy, baseRoot: pr, targetRoot: tr });
+      const t = inspectPatch(patch).tensors;
+      let bound = 0, n = 0; for (const { size, changed } of t) { n += changed; const p = changed / size; if (p > 0) bound += changed; if (p > 0 && p < 1) bound -= size * (p * Math.log2(p) + (1-p) * Math.log2(1-p)); }
+      console.log('window', window, 'changed w/b', t.filter((x) => x.shape.dtype === 'int8').map((x) => x.changed + '/' + x.size).join(' '), '|', t.filter((x) => x.shape.dtype === 'int32').map((x) => x.changed + '/' + x.size).join(' '), 'patch', patch.length, 'code', patch.length - 86, 'bits/change', ((patch.length - 86) * 8 / n).toFixed(2), 'iid ±1 bound', (bound / n).toFixed(2), 'anchor', encodeAnchor(policy).length); }
+    curve += ` ${Math.round(evaluation.meanReturn)}`;
+    if (!flags.quiet) {
+      const m = result.metrics;
+      const shown = [
+        m.entropy,
+        m.approxKl,
+        m.clipFraction,
+        m.explainedVariance,
+        m.valueLoss,
+        m.changedWeights,
+        m.mismatchKl,
+      ].map((value) => (value === null ? '-' : value.toPrecision(3)));
+      console.log(
+        `seed ${seed} window ${window} eval ${evaluation.meanReturn.toFixed(1)} train ${ms.toFixed(0)} ms ${m.minibatches} steps; H kl clip ev vl changed mismatch ${shown.join(' ')}`,
+      );
+    }
+    if (reached < 0 && evaluation.meanReturn >= number('goal')) reached = window + 1;
+    if (reached >= 0 && window >= reached - 1 + number('beyond')) break;
+  }
+  console.log(
+    `seed ${seed}: ${reached < 0 ? 'not reached' : `${reached} windows`}, ${(trainingMs / 1000).toFixed(1)} s training; ${toHex(policyRoot(policy)).slice(0, 10)} ${toHex(trainerStateRoot(state)).slice(0, 10)}; ${curve}`,
+  );
+}
+process.exit(0);

@@ -1,0 +1,213 @@
+import { INT8_MAX } from '../params/constants.ts';
+import type { Architecture, DenseLayer, Policy } from '../policy/architecture.ts';
+import { forward } from '../policy/forward.ts';
+import { philox4x32 } from '../policy/philox.ts';
+import { GrailError } from '../protocol/errors.ts';
+import type { Backend } from './backend.ts';
+
+/** What a vector tries to catch. */
+export type VectorKind =
+  | 'negative-zero'
+  | 'requantise'
+  | 'worst-case'
+  | 'odd-total'
+  | 'own-shape'
+  | 'batch-size';
+
+/** One known-answer vector; its answer is the integer reference's. */
+export interface SelfTestVector {
+  readonly kind: VectorKind;
+  readonly policy: Policy;
+  /** `[batch, observation]` int8. */
+  readonly observations: Int8Array;
+  readonly batch: number;
+}
+
+const BATCH_SIZES = [1, 7, 64, 1024] as const;
+const LARGEST_BATCH = 1024;
+const WIDEST_INPUT = 1024;
+const BIAS_LIMIT = 131_072;
+
+/**
+ * Runs known-answer vectors through a backend. It passes only if every logit is the same integer as the reference's;
+ * nothing may mine before it has.
+ * @throws GrailError BACKEND_NOT_EXACT naming the vector, row and action that failed first.
+ */
+export async function selfTest(backend: Backend, architecture: Architecture): Promise<void> {
+  for (const vector of selfTestVectors(architecture)) runVector(backend, vector);
+}
+
+function runVector(backend: Backend, { kind, policy, observations, batch }: SelfTestVector): void {
+  const expected = forward(policy, observations, batch);
+  const loaded = backend.load(policy);
+  try {
+    const got: ArrayLike<number> = loaded.logits(observations, batch);
+    const actions = policy.architecture.actions;
+    const failed = (message: string, details: { [key: string]: string | number }) =>
+      new GrailError(
+        'BACKEND_NOT_EXACT',
+        `the ${backend.name} backend is not exact (${kind}, batch ${batch}): ${message}; use another backend`,
+        { backend: backend.name, vector: kind, batch, ...details },
+      );
+    if (got.length !== expected.length) {
+      throw failed('it gives another number of logits', { expected: expected.length, got: got.length });
+    }
+    for (let i = 0; i < expected.length; i++) {
+      // Object.is tells −0 from 0.
+      if (Object.is(got[i], expected[i])) continue;
+      throw failed('a logit differs', {
+        row: Math.floor(i / actions),
+        action: i % actions,
+        expected: expected[i]!,
+        got: Object.is(got[i], -0) ? '−0' : got[i]!,
+      });
+    }
+  } finally {
+    loaded.dispose();
+  }
+}
+
+/** Every vector for an architecture, in the order in which they run. */
+export function* selfTestVectors(architecture: Architecture): Generator<SelfTestVector> {
+  yield negativeZero();
+  yield requantisation();
+  for (const shift of [8, 17]) yield worstCase(shift);
+  yield oddTotals();
+  yield* ownShapes(architecture);
+}
+
+/** Products of −0 and totals that requantise to exactly zero. */
+function negativeZero(): SelfTestVector {
+  const layer = { type: 'dense', in: 8, out: 4, shift: 4, biasMax: 64 } as const;
+  const policy: Policy = {
+    architecture: { observation: 8, actions: 4, layers: [layer] },
+    layers: [{ weight: new Int8Array(32), bias: Int32Array.of(-8, -1, 0, 7) }],
+  };
+  return { kind: 'negative-zero', policy, observations: new Int8Array(16 * 8).fill(-INT8_MAX), batch: 16 };
+}
+
+/** Rows and weights of ±127 everywhere, 1,024 wide, biases at their limit, through a hidden layer. */
+function worstCase(shift: number): SelfTestVector {
+  const hidden = 16;
+  const actions = 4;
+  const wide = { type: 'dense', in: WIDEST_INPUT, out: hidden, shift, biasMax: BIAS_LIMIT } as const;
+  const narrow = { type: 'dense', in: hidden, out: actions, shift: 1, biasMax: BIAS_LIMIT } as const;
+  const signs = (row: number, i: number) => SIGNS[row % SIGNS.length]!(i);
+  const weight = new Int8Array(WIDEST_INPUT * hidden);
+  for (let o = 0; o < hidden; o++) {
+    for (let i = 0; i < WIDEST_INPUT; i++) weight[o * WIDEST_INPUT + i] = signs(o, i) * INT8_MAX;
+  }
+  const policy: Policy = {
+    architecture: { observation: WIDEST_INPUT, actions, layers: [wide, narrow] },
+    layers: [
+      { weight, bias: Int32Array.from({ length: hidden }, (_, o) => (o % 3 === 2 ? -1 : 1) * BIAS_LIMIT) },
+      {
+        weight: Int8Array.from({ length: hidden * actions }, (_, i) => (i % 5 < 3 ? INT8_MAX : -INT8_MAX)),
+        bias: Int32Array.of(BIAS_LIMIT, -BIAS_LIMIT, 1, 0),
+      },
+    ],
+  };
+  const batch = 16;
+  const observations = new Int8Array(batch * WIDEST_INPUT);
+  for (let row = 0; row < batch; row++) {
+    for (let i = 0; i < WIDEST_INPUT; i++) observations[row * WIDEST_INPUT + i] = signs(row, i) * INT8_MAX;
+  }
+  return { kind: 'worst-case', policy, observations, batch };
+}
+
+/** Sign patterns: partial sums climb to either end, or swing as far as they can. */
+const SIGNS: readonly ((i: number) => number)[] = [
+  () => 1,
+  () => -1,
+  (i) => (i % 2 === 0 ? 1 : -1),
+  (i) => (i < WIDEST_INPUT / 2 ? 1 : -1),
+  (i) => (i % 7 < 3 ? 1 : -1),
+];
+
+/** Totals next to ±2^24, odd and even: arithmetic with fewer than 24 bits loses the last one. */
+function oddTotals(): SelfTestVector {
+  const actions = 16;
+  const layer = { type: 'dense', in: WIDEST_INPUT, out: actions, shift: 1, biasMax: BIAS_LIMIT } as const;
+  const weight = new Int8Array(WIDEST_INPUT * actions).fill(INT8_MAX);
+  for (let o = 0; o < actions; o++) weight[o * WIDEST_INPUT + o] = INT8_MAX - o;
+  const policy: Policy = {
+    architecture: { observation: WIDEST_INPUT, actions, layers: [layer] },
+    layers: [
+      { weight, bias: Int32Array.from({ length: actions }, (_, o) => (o < 8 ? 1 : -1) * (BIAS_LIMIT - o)) },
+    ],
+  };
+  const batch = 8;
+  const observations = new Int8Array(batch * WIDEST_INPUT);
+  for (let row = 0; row < batch; row++) {
+    const from = row * WIDEST_INPUT;
+    observations.fill(row < 4 ? INT8_MAX : -INT8_MAX, from, from + WIDEST_INPUT);
+    for (let i = 0; i < row % 4; i++) observations[from + 100 + i]! -= row < 4 ? 1 : -1;
+  }
+  return { kind: 'odd-total', policy, observations, batch };
+}
+
+/** Totals at and beside every edge of the requantisation: halves, zero, 127·2^shift, and negative logits. */
+function requantisation(): SelfTestVector {
+  const first = { type: 'dense', in: 2, out: 8, shift: 3, biasMax: 2048 } as const;
+  const second = { type: 'dense', in: 8, out: 8, shift: 2, biasMax: 2048 } as const;
+  const policy: Policy = {
+    architecture: { observation: 2, actions: 8, layers: [first, second] },
+    layers: [
+      {
+        weight: Int8Array.from({ length: 16 }, (_, i) => (i % 2 === 0 ? 1 : 8)),
+        bias: Int32Array.of(0, 4, -4, 3, -3, 1016, 1012, -1016),
+      },
+      {
+        weight: Int8Array.from({ length: 64 }, (_, i) => (i % 9 === 0 ? (i % 2 === 0 ? 1 : -1) : 0)),
+        bias: Int32Array.of(0, 1, -1, 2, -2, 3, -3, 0),
+      },
+    ],
+  };
+  const observations: number[] = [];
+  for (let fine = -16; fine < 16; fine++)
+    for (const coarse of [-127, 0, 1, 127]) observations.push(fine, coarse);
+  return {
+    kind: 'requantise',
+    policy,
+    observations: Int8Array.from(observations),
+    batch: observations.length / 2,
+  };
+}
+
+/** Policies of the network's own shape, at batch sizes that miners and verifiers use. */
+function* ownShapes(architecture: Architecture): Generator<SelfTestVector> {
+  const random = randomStream();
+  const extreme = fill(architecture, (range) => (random() % 2 === 0 ? range : -range));
+  const uniform = fill(architecture, (range) => (random() % (2 * range + 1)) - range);
+  const width = architecture.observation;
+  const rows = Int8Array.from({ length: LARGEST_BATCH * width }, (_, i) =>
+    // One row in four has ±127 only.
+    Math.floor(i / width) % 4 === 3 ? (random() % 2 === 0 ? INT8_MAX : -INT8_MAX) : (random() % 255) - 127,
+  );
+  for (const policy of [uniform, extreme]) {
+    yield { kind: 'own-shape', policy, observations: rows.slice(0, 64 * width), batch: 64 };
+  }
+  for (const batch of BATCH_SIZES) {
+    yield { kind: 'batch-size', policy: uniform, observations: rows.slice(0, batch * width), batch };
+  }
+}
+
+function fill(architecture: Architecture, value: (range: number, layer: DenseLayer) => number): Policy {
+  return {
+    architecture,
+    layers: architecture.layers.map((layer) => ({
+      weight: Int8Array.from({ length: layer.in * layer.out }, () => value(INT8_MAX, layer)),
+      bias: Int32Array.from({ length: layer.out }, () => value(layer.biasMax, layer)),
+    })),
+  };
+}
+
+/** Words of Philox under a fixed key: the same vectors on every machine. */
+function randomStream(): () => number {
+  const block = new Uint32Array(4);
+  let counter = 0;
+  return () => {
+    if (counter % 4 === 0) philox4x32(counter / 4, 0, 0, 0, 0x4752_4149, 0x4c00_0001, block);
+    return block[counter++ % 4]!;
+  };
+}

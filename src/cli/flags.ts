@@ -1,0 +1,15 @@
+import { z } from 'zod';
+
+/** Flags that several commands share, so that they mean the same everywhere. */
+export const jsonFlag = z
+  .boolean()
+  .default(false)
+  .describe('The last line of stdout is one JSON object; progress goes to stderr');
+
+export const keystoreFlag = z.string().min(1).describe('The encrypted keystore file');
+
+export const passwordFileFlag = z
+  .string()
+  .min(1)
+  .optional()
+  .describe('File with the password; without it GRAIL_PASSWORD, then a prompt');

@@ -1,0 +1,31 @@
+import type { AnyCommand } from './command.ts';
+
+/**
+ * The subcommands, in the order in which help shows them. Each is one file of this folder that exports `command`; it is
+ * loaded only when it is asked for, so that `grail --help` does not wait for TensorFlow.js.
+ */
+export const COMMANDS = [
+  {
+    name: 'demo',
+    summary: 'Trains CartPole through a network of one verifier and three miners on this machine',
+  },
+  { name: 'verifier', summary: 'Runs the verifier of a network' },
+  { name: 'miner', summary: 'Mines for a verifier' },
+  { name: 'keys', summary: 'Makes a key, or shows its address' },
+  { name: 'audit', summary: 'Replays a network from genesis and names the first divergence' },
+  { name: 'inspect', summary: 'Shows a rollout, proof, patch or policy of a network' },
+  { name: 'doctor', summary: 'Checks what this machine can do' },
+] as const;
+
+export type CommandName = (typeof COMMANDS)[number]['name'];
+
+export function isCommandName(name: string): name is CommandName {
+  return COMMANDS.some((command) => command.name === name);
+}
+
+/** Loads a command's file: .ts in a checkout, .js in an installed package. */
+export async function loadCommand(name: CommandName): Promise<AnyCommand> {
+  const file = new URL(`${name}${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
+  const { command } = (await import(file.href)) as { command: AnyCommand };
+  return command;
+}

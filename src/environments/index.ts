@@ -1,0 +1,23 @@
+import { GrailError } from '../protocol/errors.ts';
+import { cartPole } from './cartpole.ts';
+import type { Environment } from './environment.ts';
+
+export type { Environment, EnvironmentBatch } from './environment.ts';
+export { type Evaluation, evaluate } from './evaluate.ts';
+export { type Actor, type EpisodeSummary, type Rollouts, runSlots } from './slots.ts';
+
+/** Every environment that a genesis may name. To add one: its file beside this, and a line here. */
+const ENVIRONMENTS: readonly Environment[] = [cartPole];
+
+/** Names of all environments. */
+export const environmentIds: readonly string[] = ENVIRONMENTS.map(({ id }) => id);
+
+/** @throws GrailError GENESIS_INVALID when there is no such environment. */
+export function environmentById(id: string): Environment {
+  const environment = ENVIRONMENTS.find((candidate) => candidate.id === id);
+  if (environment !== undefined) return environment;
+  throw new GrailError('GENESIS_INVALID', `there is no environment ${id}`, {
+    expected: environmentIds.join(', '),
+    got: id,
+  });
+}

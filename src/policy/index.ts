@@ -1,0 +1,27 @@
+/** The exact policy: architecture, quantiser, integer forward, sampler and snapshot. */
+export {
+  type Architecture,
+  accumulatorBound,
+  architectureSchema,
+  type DenseLayer,
+  type LayerTensors,
+  type Policy,
+} from './architecture.ts';
+export { checkObservations, forward, trace } from './forward.ts';
+export { GUMBEL_MAX, GUMBEL_MIN, GUMBEL_TABLE_SHA256, gumbelTable } from './gumbel.ts';
+export {
+  buildMlp,
+  checkPolicy,
+  clampPolicy,
+  type LayerExponents,
+  layerExponents,
+  parseArchitecture,
+} from './quantiser.ts';
+export { noise, noiseOfWords, packSeeds, sample, sampleBatch, sampleSlots } from './sampler.ts';
+export {
+  policyFromTensorBytes,
+  policyRoot,
+  policyRootOfBytes,
+  tensorByteLength,
+  tensorBytes,
+} from './snapshot.ts';

@@ -1,0 +1,174 @@
+import { INT8_MAX, LOGIT_FRACTION_BITS } from '../params/constants.ts';
+import type { QuantiserParams } from '../params/genesis.ts';
+import { GrailError } from '../protocol/errors.ts';
+import { type Architecture, architectureSchema, type DenseLayer, type Policy } from './architecture.ts';
+
+/** A bias never needs more: 2^17 keeps the widest layer below 2^24. */
+const BIAS_LIMIT = 131_072;
+
+/** A bias must reach at least this far from zero, in real units, whatever the layer's width is. */
+const BIAS_REAL_RANGE = 2;
+
+/** Exponents of one layer: real value = integer / 2^exponent. */
+export interface LayerExponents {
+  /** Of its input: observationBits, then activationBits. */
+  readonly input: number;
+  readonly weight: number;
+  /** Of its output: activationBits, or LOGIT_FRACTION_BITS for the last layer. */
+  readonly output: number;
+  /** Of its bias and its accumulators: input + weight. */
+  readonly accumulator: number;
+}
+
+/** The exponents of every layer (docs/PROTOCOL.md, Quantiser). */
+export function layerExponents(quantiser: QuantiserParams): LayerExponents[] {
+  const last = quantiser.weightBits.length - 1;
+  return quantiser.weightBits.map((weight, layer) => {
+    const input = layer === 0 ? quantiser.observationBits : quantiser.activationBits;
+    const output = layer === last ? LOGIT_FRACTION_BITS : quantiser.activationBits;
+    return { input, weight, output, accumulator: input + weight };
+  });
+}
+
+/**
+ * The architecture of a multilayer perceptron: shifts follow from the exponents; biasMax is the room that the layer's
+ * accumulators leave below the next power of two, so that a circuit loses no bit to it.
+ * @throws GrailError POLICY_INVALID when exponents and widths give no exact layer.
+ */
+export function buildMlp(input: {
+  observation: number;
+  hidden: readonly number[];
+  actions: number;
+  quantiser: QuantiserParams;
+}): Architecture {
+  const widths = [input.observation, ...input.hidden, input.actions];
+  if (input.quantiser.weightBits.length !== widths.length - 1) {
+    throw new GrailError('POLICY_INVALID', 'quantiser.weightBits needs one exponent a layer', {
+      expected: widths.length - 1,
+      got: input.quantiser.weightBits.length,
+    });
+  }
+  const layers = layerExponents(input.quantiser).map((exponents, index): DenseLayer => {
+    const shift = exponents.accumulator - exponents.output;
+    const width = widths[index]!;
+    if (shift < 1 || shift > 17) {
+      throw new GrailError('POLICY_INVALID', `layer ${index} has shift ${shift}: change its exponents`, {
+        layer: index,
+        expected: '1 to 17',
+        got: shift,
+      });
+    }
+    return {
+      type: 'dense',
+      in: width,
+      out: widths[index + 1]!,
+      shift,
+      biasMax: biasRoom(index, width, shift, exponents.accumulator),
+    };
+  });
+  return parseArchitecture({ observation: input.observation, actions: input.actions, layers });
+}
+
+/**
+ * The largest multiple of 2^(shift+1) with in·127² + biasMax + 2^(shift−1) < 2^bits, where bits is the length of that
+ * sum with a bias of two real units; at most 2^17. Trained biases are multiples of 2^(shift+1), hence the multiple.
+ */
+function biasRoom(layer: number, width: number, shift: number, accumulatorBits: number): number {
+  const step = 1 << (shift + 1);
+  const needed = BIAS_REAL_RANGE * shifted(accumulatorBits);
+  if (needed > BIAS_LIMIT) {
+    throw new GrailError('POLICY_INVALID', `layer ${layer}: a bias of two real units exceeds 2^17`, {
+      layer,
+      expected: BIAS_LIMIT,
+      got: needed,
+    });
+  }
+  const rest = width * INT8_MAX * INT8_MAX + (1 << (shift - 1));
+  const bits = 32 - Math.clz32(rest + needed);
+  const room = Math.floor((shifted(bits) - 1 - rest) / step) * step;
+  return Math.min(room, Math.floor(BIAS_LIMIT / step) * step);
+}
+
+/** 2^exponent for 0 ≤ exponent ≤ 32, without a power function. */
+function shifted(exponent: number): number {
+  return exponent < 31 ? 1 << exponent : (1 << 30) * (1 << (exponent - 30));
+}
+
+/**
+ * Checks an architecture that came from outside.
+ * @throws GrailError POLICY_INVALID naming the first field that is wrong.
+ */
+export function parseArchitecture(value: unknown): Architecture {
+  const result = architectureSchema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0]!;
+  throw new GrailError('POLICY_INVALID', `architecture: ${issue.path.join('.')}: ${issue.message}`, {
+    path: issue.path.map(String),
+  });
+}
+
+/**
+ * Checks that tensors fit their architecture: the lengths, weights in [−127, 127], |bias| ≤ biasMax.
+ * @throws GrailError POLICY_INVALID naming the first value that is wrong.
+ */
+export function checkPolicy(policy: Policy): void {
+  const { layers } = policy.architecture;
+  if (policy.layers.length !== layers.length) {
+    throw new GrailError('POLICY_INVALID', 'the policy has another number of layers than its architecture', {
+      expected: layers.length,
+      got: policy.layers.length,
+    });
+  }
+  for (const [index, layer] of layers.entries()) {
+    const { weight, bias } = policy.layers[index]!;
+    checkLength(index, 'weight', weight.length, layer.in * layer.out);
+    checkLength(index, 'bias', bias.length, layer.out);
+    for (let i = 0; i < weight.length; i++) {
+      if (weight[i]! < -INT8_MAX) {
+        throw invalidTensor(index, 'weight', i, `at least −${INT8_MAX}`, weight[i]!);
+      }
+    }
+    for (let i = 0; i < bias.length; i++) {
+      if (bias[i]! > layer.biasMax || bias[i]! < -layer.biasMax) {
+        throw invalidTensor(index, 'bias', i, `at most ±${layer.biasMax}`, bias[i]!);
+      }
+    }
+  }
+}
+
+/** Clamps integers into the ranges that the architecture allows; every result passes `checkPolicy`. */
+export function clampPolicy(
+  architecture: Architecture,
+  tensors: readonly { readonly weight: ArrayLike<number>; readonly bias: ArrayLike<number> }[],
+): Policy {
+  const layers = architecture.layers.map((layer, index) => {
+    const { weight, bias } = tensors[index]!;
+    return {
+      weight: Int8Array.from(weight, (value) => Math.min(Math.max(value, -INT8_MAX), INT8_MAX)),
+      bias: Int32Array.from(bias, (value) => Math.min(Math.max(value, -layer.biasMax), layer.biasMax)),
+    };
+  });
+  const policy = { architecture, layers };
+  checkPolicy(policy);
+  return policy;
+}
+
+function checkLength(layer: number, tensor: string, got: number, expected: number): void {
+  if (got === expected) return;
+  throw new GrailError('POLICY_INVALID', `the ${tensor} of layer ${layer} has the wrong length`, {
+    layer,
+    tensor,
+    expected,
+    got,
+  });
+}
+
+function invalidTensor(layer: number, tensor: string, index: number, expected: string, got: number) {
+  return new GrailError('POLICY_INVALID', `a ${tensor} of layer ${layer} is out of range`, {
+    layer,
+    tensor,
+    index,
+    expected,
+    got,
+  });
+}

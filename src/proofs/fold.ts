@@ -1,0 +1,85 @@
+import type { Policy } from '../policy/architecture.ts';
+import { bytesToBig, concat, u64 } from '../protocol/bytes.ts';
+import { GrailError } from '../protocol/errors.ts';
+import { networkHash } from '../protocol/hash.ts';
+import { digestElements, FIELD_ORDER, signedToField } from './poseidon.ts';
+import type { ProofVariant } from './types.ts';
+
+/**
+ * A policy folded at ρ (docs/PROTOCOL.md, Proof, Fold): with Freivalds' identity, Σᵢ ρ^(i+1)·yᵢ = Σⱼ uⱼ·xⱼ + c stands
+ * for y = Wx + b, at any ρ that was drawn after y was fixed.
+ */
+
+/**
+ * ρ of a window: 1 + (SHA-256(tag("rho") ‖ genesisHash ‖ u64 window ‖ policyRoot ‖ challengeSeed ‖ openingsRoot)
+ * mod (r − 1)), so never zero. Nobody knows it before every opening of the window is in the ledger.
+ */
+export function rhoFrom(input: {
+  genesisHash: Uint8Array;
+  window: number;
+  policyRoot: Uint8Array;
+  challengeSeed: Uint8Array;
+  /** Root of the closed opening phase. */
+  openingsRoot: Uint8Array;
+}): bigint {
+  const { genesisHash, window, policyRoot, challengeSeed, openingsRoot } = input;
+  for (const hash of [genesisHash, policyRoot, challengeSeed, openingsRoot]) {
+    if (hash.length !== 32) throw new RangeError('rho is derived from 32-byte hashes');
+  }
+  const digest = networkHash(
+    'rho',
+    genesisHash,
+    concat(u64(window), policyRoot, challengeSeed, openingsRoot),
+  );
+  return 1n + (bytesToBig(digest) % (FIELD_ORDER - 1n));
+}
+
+/**
+ * The fold vectors of every layer, in the order of the circuit's inputs: u (`[in]`, uⱼ = Σᵢ ρ^(i+1)·W[i][j]), then
+ * c = Σᵢ ρ^(i+1)·b[i], layer by layer. Field elements in [0, r).
+ * @throws RangeError when ρ is not in [1, r)
+ */
+export function foldVectors(policy: Policy, rho: bigint): bigint[] {
+  if (rho < 1n || rho >= FIELD_ORDER) throw new RangeError('rho is not in [1, r)');
+  const { layers } = policy.architecture;
+  const powers = rhoPowers(rho, Math.max(...layers.map((layer) => layer.out)));
+  const folds: bigint[] = [];
+  for (const [index, layer] of layers.entries()) {
+    const { weight, bias } = policy.layers[index]!;
+    if (weight.length !== layer.in * layer.out || bias.length !== layer.out) {
+      throw new GrailError(
+        'WITNESS_FAILED',
+        `layer ${index}: the tensors are not of the architecture's shape`,
+      );
+    }
+    const u = new Array<bigint>(layer.in).fill(0n);
+    let c = 0n;
+    for (let i = 0; i < layer.out; i++) {
+      const power = powers[i]!;
+      for (let j = 0; j < layer.in; j++) {
+        const value = weight[i * layer.in + j]!;
+        if (value !== 0) u[j]! += BigInt(value) * power;
+      }
+      c += BigInt(bias[i]!) * power;
+    }
+    folds.push(...u.map(signedToField), signedToField(c));
+  }
+  return folds;
+}
+
+/** Digest of fold vectors: the fold sponge over all of them. In every window's ledger entry. */
+export function foldDigest(folds: readonly bigint[]): bigint {
+  return digestElements('fold', folds);
+}
+
+/** What a proof of this variant takes as public inputs after ρ: the fold vectors, or their digest alone. */
+export function foldInputs(variant: ProofVariant, folds: readonly bigint[]): readonly bigint[] {
+  return variant === 'folds' ? folds : [foldDigest(folds)];
+}
+
+/** ρ, ρ², …, ρ^count. */
+function rhoPowers(rho: bigint, count: number): bigint[] {
+  const powers = [rho];
+  while (powers.length < count) powers.push((powers.at(-1)! * rho) % FIELD_ORDER);
+  return powers;
+}

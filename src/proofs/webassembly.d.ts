@@ -1,0 +1,5 @@
+/** What @types/node leaves out of WebAssembly, which is there in every runtime. */
+declare namespace WebAssembly {
+  function compile(bytes: Uint8Array): Promise<Module>;
+  function instantiate(module: Module, imports: Record<string, Record<string, unknown>>): Promise<Instance>;
+}

@@ -1,0 +1,159 @@
+import { type Architecture, accumulatorBound, type DenseLayer } from '../policy/architecture.ts';
+import { GrailError } from '../protocol/errors.ts';
+import type { CircuitSpec } from './types.ts';
+
+/**
+ * The numbers that a circuit, its statement and its fold vectors must agree on (docs/PROTOCOL.md, Proof, Widths).
+ */
+
+/** Bits of a packed element: every value of 252 bits is below r. */
+export const ELEMENT_BITS = 252;
+/** Bits that a fold's largest error may reach: 2^253 and a little is still below r. */
+export const FOLD_BITS = 253;
+/** An observation x is packed as x + 127. */
+export const OBSERVATION_OFFSET = 127;
+export const OBSERVATION_BITS = 8;
+/** A Gumbel value g is packed as g + 4096. */
+export const NOISE_OFFSET = 4096;
+export const NOISE_BITS = 14;
+/** The Gumbel table's extremes (docs/PROTOCOL.md, Sampling). */
+export const NOISE_MIN = -2526;
+export const NOISE_MAX = 12_066;
+
+/** One layer of the circuit. */
+export interface LayerWidths {
+  readonly in: number;
+  readonly out: number;
+  readonly shift: number;
+  /** A: no |y + 2^(shift−1)| exceeds it. */
+  readonly bound: number;
+  /** W = bitlen(A) + 1: bits of a packed accumulator. */
+  readonly width: number;
+  /** y is packed as y + offset, offset = 2^(shift−1) + 2^(W−1). */
+  readonly offset: number;
+  /** SL = W + 2: bits between the steps of one fold equation. */
+  readonly stride: number;
+  /** B' = 1 + ⌊(253 − W) / SL⌋: steps that one fold equation covers. */
+  readonly folded: number;
+}
+
+/** Everything a circuit's shape is made of. */
+export interface CircuitLayout {
+  readonly layers: readonly LayerWidths[];
+  /** Bits of a packed action: bitlen(actions − 1). */
+  readonly actionBits: number;
+  /** Bits in which the chosen score's lead over another must fit: bitlen(2L + 14,592), L = ⌊A / 2^shift⌋. */
+  readonly compareBits: number;
+  /** Widths of the packed accumulators of a proof: step by step, layer by layer, row by row. */
+  readonly traceFields: readonly number[];
+  readonly traceElements: number;
+  /** Widths of the packed statement of a proof: step by step, observation, noise, action. */
+  readonly statementFields: readonly number[];
+  readonly statementElements: number;
+  /** Fold vector elements: u and c of every layer. */
+  readonly foldCount: number;
+}
+
+/** Bits of a non-negative integer below 2^32; 0 for 0. */
+export function bitLength(value: number): number {
+  return 32 - Math.clz32(value);
+}
+
+/** A layer's widths. */
+export function layerWidths(layer: DenseLayer): LayerWidths {
+  const bound = accumulatorBound(layer);
+  const width = bitLength(bound) + 1;
+  const stride = width + 2;
+  return {
+    in: layer.in,
+    out: layer.out,
+    shift: layer.shift,
+    bound,
+    width,
+    offset: 2 ** (layer.shift - 1) + 2 ** (width - 1),
+    stride,
+    folded: 1 + Math.floor((FOLD_BITS - width) / stride),
+  };
+}
+
+/** Elements that fields of these widths take: one that does not fit the current element's 252 bits begins the next. */
+export function packedElements(widths: readonly number[]): number {
+  let elements = 1;
+  let used = 0;
+  for (const width of widths) {
+    if (used + width > ELEMENT_BITS) {
+      elements += 1;
+      used = 0;
+    }
+    used += width;
+  }
+  return elements;
+}
+
+/**
+ * Packs values into field elements, the first field in the lowest bits; a field that does not fit the current
+ * element's 252 bits begins the next one.
+ * @throws GrailError WITNESS_FAILED for a value outside [0, 2^width)
+ */
+export function packFields(values: readonly number[], widths: readonly number[]): bigint[] {
+  if (values.length !== widths.length)
+    throw new RangeError(`${values.length} fields, ${widths.length} widths`);
+  const elements: bigint[] = [];
+  let element = 0n;
+  let used = 0;
+  for (const [i, value] of values.entries()) {
+    const width = widths[i]!;
+    if (!Number.isInteger(value) || value < 0 || value >= 2 ** width) {
+      throw new GrailError('WITNESS_FAILED', `packed field ${i} is ${value}, outside its ${width} bits`, {
+        field: i,
+        got: value,
+        expected: width,
+      });
+    }
+    if (used + width > ELEMENT_BITS) {
+      elements.push(element);
+      element = 0n;
+      used = 0;
+    }
+    element += BigInt(value) << BigInt(used);
+    used += width;
+  }
+  elements.push(element);
+  return elements;
+}
+
+/** The layout of the circuit of a specification. */
+export function circuitLayout(spec: Pick<CircuitSpec, 'architecture' | 'stepsPerProof'>): CircuitLayout {
+  const { architecture, stepsPerProof } = spec;
+  const layers = architecture.layers.map(layerWidths);
+  const last = layers.at(-1)!;
+  const actionBits = bitLength(architecture.actions - 1);
+  const largestLogit = Math.floor(last.bound / 2 ** last.shift);
+  const stepTrace = layers.flatMap((layer) => new Array<number>(layer.out).fill(layer.width));
+  const stepStatement = [
+    ...new Array<number>(architecture.observation).fill(OBSERVATION_BITS),
+    ...new Array<number>(architecture.actions).fill(NOISE_BITS),
+    actionBits,
+  ];
+  const traceFields = repeat(stepTrace, stepsPerProof);
+  const statementFields = repeat(stepStatement, stepsPerProof);
+  return {
+    layers,
+    actionBits,
+    compareBits: bitLength(2 * largestLogit + (NOISE_MAX - NOISE_MIN)),
+    traceFields,
+    traceElements: packedElements(traceFields),
+    statementFields,
+    statementElements: packedElements(statementFields),
+    foldCount: foldCount(architecture),
+  };
+}
+
+/** Elements of a policy's fold vectors: u and c of every layer. */
+export function foldCount(architecture: Architecture): number {
+  return architecture.layers.reduce((count, layer) => count + layer.in + 1, 0);
+}
+
+function repeat(values: readonly number[], times: number): number[] {
+  return Array.from({ length: times }, () => values).flat();
+}

@@ -1,0 +1,95 @@
+import { z } from 'zod';
+import { addressSchema, genesisSchema, hash32Schema } from '../params/genesis.ts';
+import { errorSchema } from './wire.ts';
+
+/** What a verifier answers over HTTP besides messages and receipts (docs/PROTOCOL.md, API). Served as OpenAPI. */
+
+const count = z.int().min(0);
+const phase = z.string().max(16);
+const hashes = z.array(hash32Schema).max(128);
+
+/** Body of every answer that is not a success. */
+export const failureSchema = z.strictObject({ error: errorSchema });
+
+/** GET /v1/genesis answers the document itself; its hash is the network's name. */
+export const genesisAnswerSchema = genesisSchema;
+
+/** One entry as the ledger holds it. */
+export const entryAnswerSchema = z.strictObject({
+  window: count,
+  phase,
+  view: count,
+  author: addressSchema.nullable(),
+  body: z.looseObject({ type: z.string().max(64) }),
+});
+
+/** GET /v1/entries/:index. */
+export const indexedEntrySchema = z.strictObject({
+  index: count,
+  /** The entry's RFC 6962 leaf hash. */
+  leaf: hash32Schema,
+  entry: entryAnswerSchema,
+});
+
+/** GET /v1/entries: entries `from` to `from + entries.length − 1`; fewer than asked for where they are large. */
+export const entriesSchema = z.strictObject({
+  from: count,
+  /** Entries of the ledger. */
+  size: count,
+  entries: z.array(entryAnswerSchema),
+});
+
+/** GET /v1/head: the signed tree head, as the ledger keeps it. */
+export const headAnswerSchema = z.strictObject({
+  window: count,
+  phase,
+  view: count,
+  treeSize: count,
+  treeRoot: hash32Schema,
+  author: addressSchema,
+  signature: z.string().regex(/^0x[0-9a-f]{130}$/),
+});
+
+/** GET /v1/proofs/inclusion: that the entry with `leaf` is at `index` of the tree of `size` entries. */
+export const inclusionSchema = z.strictObject({
+  index: count,
+  size: count,
+  leaf: hash32Schema,
+  root: hash32Schema,
+  proof: hashes,
+});
+
+/** GET /v1/proofs/consistency: that the tree of `from` entries is a prefix of that of `to`. */
+export const consistencySchema = z.strictObject({
+  from: count,
+  to: count,
+  fromRoot: hash32Schema,
+  toRoot: hash32Schema,
+  proof: hashes,
+});
+
+/** GET /v1/status: a report; nothing in it is signed. */
+export const statusSchema = z.strictObject({
+  genesisHash: hash32Schema,
+  insecureDev: z.boolean(),
+  size: count,
+  policyVersion: count,
+  policyRoot: hash32Schema,
+  trainerStateRoot: hash32Schema,
+  verdicts: count,
+  /** The run is over: nothing more is accepted. */
+  finished: z.boolean(),
+  windows: z.array(
+    z.strictObject({
+      window: count,
+      phase,
+      policyVersion: count.nullable(),
+      enrolled: count,
+      slots: count,
+      pending: count,
+    }),
+  ),
+});
+
+export const healthSchema = z.strictObject({ ok: z.literal(true) });
+export const readySchema = z.strictObject({ ready: z.literal(true), size: count });

@@ -1,0 +1,19 @@
+import type { Ledger } from '../ledger/log.ts';
+import { type Genesis, genesisHash, parseGenesis } from '../params/genesis.ts';
+import { toHex } from '../protocol/bytes.ts';
+import { GrailError } from '../protocol/errors.ts';
+
+/** Entry 0's genesis. @throws GrailError LEDGER_CORRUPT, GENESIS_INVALID, GENESIS_MISMATCH */
+export function genesisOf(ledger: Ledger): Genesis {
+  if (ledger.size === 0) throw new GrailError('LEDGER_CORRUPT', 'the ledger is empty', { index: 0 });
+  const { body } = ledger.get(0);
+  if (body.type !== 'genesis') throw new GrailError('LEDGER_CORRUPT', 'entry 0 is not genesis', { index: 0 });
+  const genesis = parseGenesis(body.genesis);
+  if (toHex(genesisHash(genesis)) !== toHex(ledger.genesisHash)) {
+    throw new GrailError('GENESIS_MISMATCH', 'the ledger names another network than its genesis entry', {
+      expected: toHex(ledger.genesisHash),
+      got: toHex(genesisHash(genesis)),
+    });
+  }
+  return genesis;
+}

@@ -1,0 +1,645 @@
+import type { LedgerEntry } from '../ledger/entry.ts';
+import { type Genesis, genesisHash } from '../params/genesis.ts';
+import { rhoFrom } from '../proofs/fold.ts';
+import { FIELD_ORDER } from '../proofs/poseidon.ts';
+import { packedBytes } from '../protocol/actions.ts';
+import { checkBeacon } from '../protocol/beacon.ts';
+import { bigToBytes, bytesToBig, equalBytes, fromHex, type Hex, toHex } from '../protocol/bytes.ts';
+import { canonicalText } from '../protocol/canonical.ts';
+import { challengeSeed } from '../protocol/challenges.ts';
+import { GrailError } from '../protocol/errors.ts';
+import { sha256 } from '../protocol/hash.ts';
+import {
+  checkSignature,
+  type Message,
+  type MessageOf,
+  messageDigest,
+  type SigningDomain,
+} from '../protocol/messages.ts';
+import { PHASES, type Phase, phaseRoot } from '../protocol/phases.ts';
+import { windowSeed } from '../protocol/seeds.ts';
+import {
+  bodySchema,
+  type ChallengeBody,
+  type CloserBody,
+  type FoldBody,
+  type OpenBody,
+  type PolicyUpdate,
+  type VerdictBody,
+} from './bodies.ts';
+import { credit, rewardRoot } from './credit.ts';
+import { type Posted, WindowState } from './window.ts';
+
+/** Different proofs of one part that a miner may post: a second chance, not a flood. */
+const PROOFS_PER_PART = 2;
+
+/** A policy version as the ledger publishes it. Version 0 is genesis's and has no patch. */
+export interface PolicyVersion {
+  readonly version: number;
+  readonly policyRoot: Hex;
+  readonly trainerStateRoot: Hex;
+  readonly patch: PolicyUpdate['patch'] | null;
+  readonly anchor: PolicyUpdate['anchor'];
+}
+
+interface MinerRecord {
+  /** First window it may enrol in. */
+  readonly eligibleFrom: number;
+  /** Last window it may not enrol in after losing its bond; −1 when free. */
+  coolingUntil: number;
+  credit: bigint;
+}
+
+/** What becomes of a message that a miner sends. */
+export type Admission =
+  | { readonly kind: 'new'; readonly entry: Omit<LedgerEntry, 'author'> & { author: Hex } }
+  | { readonly kind: 'evidence'; readonly entry: Omit<LedgerEntry, 'author'> & { author: Hex } }
+  | { readonly kind: 'duplicate'; readonly index: number };
+
+/**
+ * The network as the ledger tells it: a pure function of the entries in their order. The verifier asks it what it may
+ * append, the audit asks it whether what was appended is right; there is one set of rules.
+ *
+ * It checks everything that costs little: signatures, phases, shapes, roots, beacons, ρ, credits. What costs much —
+ * replays, proofs, training — is the judge's (judge.ts).
+ */
+export class NetworkState {
+  readonly genesis: Genesis;
+  readonly genesisHash: Uint8Array;
+  readonly domain: SigningDomain;
+  readonly miners = new Map<Hex, MinerRecord>();
+  readonly versions: PolicyVersion[];
+  /** Windows that are not done, and the last few that are, by number. */
+  readonly windows = new Map<number, WindowState>();
+  /** The window whose enrol phase is open. */
+  enrolWindow = 0;
+  /** The window whose verdict comes next. */
+  nextVerdict = 0;
+  /** Entries applied. */
+  size = 0;
+  /** SHA-256 of every proof that was posted, with its first entry. */
+  readonly proofIndex = new Map<Hex, number>();
+  #beacons: [Uint8Array | null, Uint8Array | null] = [null, null];
+
+  constructor(genesis: Genesis) {
+    this.genesis = genesis;
+    this.genesisHash = genesisHash(genesis);
+    this.domain = { chainId: genesis.chainId, genesisHash: this.genesisHash };
+    this.versions = [
+      {
+        version: 0,
+        policyRoot: genesis.initialPolicyRoot,
+        trainerStateRoot: genesis.initialTrainerStateRoot,
+        patch: null,
+        anchor: { hash: genesis.initialAnchor, bytes: tensorSize(genesis) },
+      },
+    ];
+    for (const miner of genesis.miners) this.#register(miner, 0);
+    this.windows.set(0, new WindowState(0));
+  }
+
+  /** Entry 0 of every ledger. */
+  static genesisEntry(genesis: Genesis): LedgerEntry {
+    return { window: 0, phase: 'genesis', view: 0, author: null, body: { type: 'genesis', genesis } };
+  }
+
+  #register(miner: Hex, eligibleFrom: number): void {
+    this.miners.set(miner, { eligibleFrom, coolingUntil: -1, credit: 0n });
+  }
+
+  /** Parts of a miner's proof: one for each B challenges. */
+  get parts(): number {
+    return this.genesis.challengesPerMiner / this.genesis.stepsPerProof;
+  }
+
+  window(window: number): WindowState | undefined {
+    return this.windows.get(window);
+  }
+
+  /** Whether a miner may enrol in a window now, or the code that says why not. */
+  enrolRefusal(miner: Hex, window: number): GrailError | null {
+    const record = this.miners.get(miner);
+    if (record === undefined) {
+      return new GrailError('NOT_REGISTERED', 'register this key first', { miner });
+    }
+    if (window < record.eligibleFrom) {
+      return new GrailError('NOT_YET_ELIGIBLE', `this key may enrol from window ${record.eligibleFrom}`, {
+        eligibleFrom: record.eligibleFrom,
+        window,
+      });
+    }
+    if (window <= record.coolingUntil) {
+      return new GrailError(
+        'COOLING_DOWN',
+        `this key lost its bond and may enrol after window ${record.coolingUntil}`,
+        {
+          until: record.coolingUntil,
+          window,
+        },
+      );
+    }
+    return null;
+  }
+
+  /** Miners that may enrol in the open enrol phase, sorted. */
+  eligible(): Hex[] {
+    return [...this.miners.keys()]
+      .filter((miner) => this.enrolRefusal(miner, this.enrolWindow) === null)
+      .sort();
+  }
+
+  /** Miners whose message the window's present phase still waits for, sorted; for `enrol`, of those eligible. */
+  pending(window: WindowState): Hex[] {
+    switch (window.phase) {
+      case 'enrol':
+        return this.eligible().filter((miner) => window.enrolments.get(miner) === undefined);
+      case 'commit':
+        return enrolled(window).filter((miner) => window.commits.get(miner) === undefined);
+      case 'opening':
+        return committed(window).filter((miner) => window.openings.get(miner) === undefined);
+      case 'prove':
+        return opened(window).filter((miner) => {
+          const parts = window.proofs.get(miner);
+          for (let part = 0; part < this.parts; part++) if ((parts?.[part]?.length ?? 0) === 0) return true;
+          return false;
+        });
+      case 'done':
+        return [];
+    }
+  }
+
+  /**
+   * Decides what becomes of a message now, without changing anything.
+   * @throws GrailError with the code of the first rule that it breaks
+   */
+  admit(message: Message, digest: Uint8Array = messageDigest(this.domain, message)): Admission {
+    checkSignature(message, digest);
+    return this.#place(message, digest);
+  }
+
+  /** Where a message whose signature was checked goes. */
+  #place(message: Message, digest: Uint8Array): Admission {
+    const fresh = (window: number, phase: Phase, kind: 'new' | 'evidence' = 'new'): Admission => ({
+      kind,
+      entry: { window, phase, view: 0, author: message.miner, body: message },
+    });
+    if (message.type === 'register') {
+      if (this.miners.has(message.miner)) return { kind: 'duplicate', index: -1 };
+      return fresh(this.enrolWindow, 'enrol');
+    }
+    const phase: Phase = message.type === 'proof' ? 'prove' : message.type;
+    const state = this.#inPhase(message.window, phase);
+    if (message.type === 'proof')
+      return this.#placeProof(state, message, digest) ?? fresh(message.window, phase);
+
+    const posted = state.messages(message.type);
+    const before = posted.get(message.miner);
+    const again = [before, posted.conflict(message.miner)].find((p) => p && equalBytes(p.digest, digest));
+    if (again !== undefined) return { kind: 'duplicate', index: again.index };
+    if (message.type === 'enrol') this.#checkEnrol(message);
+    else if (message.type === 'commit') this.#checkCommit(state, message);
+    else this.#checkOpening(state, message);
+    if (posted.conflict(message.miner) !== undefined) throw equivocation(message, before!.digest, digest);
+    return fresh(message.window, phase, before === undefined ? 'new' : 'evidence');
+  }
+
+  /** @throws PHASE_NOT_OPEN or PHASE_CLOSED unless the window is in the phase */
+  #inPhase(window: number, phase: Phase): WindowState {
+    const state = this.windows.get(window);
+    const now = state?.phase ?? (window < this.enrolWindow ? 'done' : null);
+    if (state !== undefined && now === phase) return state;
+    const late = now === 'done' || (now !== null && PHASES.indexOf(now) > PHASES.indexOf(phase));
+    if (late) {
+      throw new GrailError(
+        'PHASE_CLOSED',
+        `the ${phase} phase of window ${window} is closed: nothing can be posted to it`,
+        {
+          window,
+          expected: phase,
+          got: now,
+        },
+      );
+    }
+    throw new GrailError(
+      'PHASE_NOT_OPEN',
+      `the ${phase} phase of window ${window} is not open yet: wait for its entry`,
+      {
+        window,
+        expected: phase,
+        got: now,
+      },
+    );
+  }
+
+  #checkEnrol(message: MessageOf<'enrol'>): void {
+    const refusal = this.enrolRefusal(message.miner, message.window);
+    if (refusal !== null) throw refusal;
+    const { groupSize, maxSlots } = this.genesis;
+    if (message.slots % groupSize !== 0 || message.slots > maxSlots) {
+      throw new GrailError(
+        'SLOTS_INVALID',
+        'slots must be a positive multiple of the group size, at most maxSlots',
+        {
+          expected: `a multiple of ${groupSize}, at most ${maxSlots}`,
+          got: message.slots,
+        },
+      );
+    }
+  }
+
+  #checkCommit(state: WindowState, message: MessageOf<'commit'>): void {
+    const slots = state.slots(message.miner);
+    if (slots === 0) {
+      throw new GrailError('NOT_ENROLLED', `the miner is not enrolled in window ${message.window}`, {
+        miner: message.miner,
+        window: message.window,
+      });
+    }
+    const root = toHex(state.open!.policyRoot);
+    if (message.policyRoot !== root) {
+      throw new GrailError(
+        'POLICY_ROOT_MISMATCH',
+        'the commitment names another policy than the window uses',
+        {
+          expected: root,
+          got: message.policyRoot,
+        },
+      );
+    }
+    const steps = slots * this.genesis.stepsPerSlot;
+    const expected = packedBytes(steps, this.genesis.architecture.actions);
+    const got = message.actions.length / 2 - 1;
+    if (got !== expected) {
+      throw new GrailError('COMMIT_SHAPE', `the commitment must hold the actions of all ${steps} steps`, {
+        expected: `${expected} bytes`,
+        got: `${got} bytes`,
+      });
+    }
+  }
+
+  #checkOpening(state: WindowState, message: MessageOf<'opening'>): void {
+    if (state.commits.countedOf(message.miner) === undefined) {
+      throw new GrailError('COMMIT_MISSING', 'there is no commitment of this miner that could be opened', {
+        miner: message.miner,
+        window: message.window,
+      });
+    }
+    const width = this.genesis.architecture.observation * this.genesis.challengesPerMiner;
+    const observations = fromHex(message.observations);
+    if (message.traceDigests.length !== this.parts || observations.length !== width) {
+      throw new GrailError(
+        'OPENING_SHAPE',
+        'an opening holds one digest a proof and every challenged observation',
+        {
+          expected: `${this.parts} digests, ${width} observation bytes`,
+          got: `${message.traceDigests.length} digests, ${observations.length} observation bytes`,
+        },
+      );
+    }
+    const forbidden = observations.indexOf(0x80);
+    if (forbidden >= 0) {
+      throw new GrailError(
+        'INT8_RANGE',
+        'an opened observation holds −128, which is not a value of the protocol',
+        {
+          expected: '-127..127',
+          got: -128,
+          at: forbidden,
+        },
+      );
+    }
+    for (const digest of message.traceDigests) {
+      if (BigInt(digest) >= FIELD_ORDER) {
+        throw new GrailError('OPENING_SHAPE', 'a trace digest is not a canonical field element', {
+          got: digest,
+        });
+      }
+    }
+  }
+
+  #placeProof(state: WindowState, message: MessageOf<'proof'>, digest: Uint8Array): Admission | null {
+    if (state.openings.countedOf(message.miner) === undefined) {
+      throw new GrailError('OPENING_MISSING', 'there is no opening of this miner that could be proven', {
+        miner: message.miner,
+        window: message.window,
+      });
+    }
+    if (message.part >= this.parts || message.proof.length !== 2 + 2 * 256) {
+      throw new GrailError('PROOF_ENCODING', `a proof is 256 bytes, for a part below ${this.parts}`, {
+        expected: `256 bytes, part < ${this.parts}`,
+        got: `${message.proof.length / 2 - 1} bytes, part ${message.part}`,
+      });
+    }
+    const posted = state.proofs.get(message.miner)?.[message.part] ?? [];
+    const again = posted.find((p) => equalBytes(p.digest, digest));
+    if (again !== undefined) return { kind: 'duplicate', index: again.index };
+    if (posted.length >= PROOFS_PER_PART) {
+      throw new GrailError('TOO_MANY_REQUESTS', `at most ${PROOFS_PER_PART} proofs of a part are kept`, {
+        part: message.part,
+      });
+    }
+    return null;
+  }
+
+  /** The body that closes the enrol phase of the open window. @throws WRONG_PHASE until its policy is published */
+  openBody(beacon0: Uint8Array): OpenBody {
+    const window = this.enrolWindow;
+    const policyVersion = Math.max(0, window - this.genesis.lag);
+    const version = this.versions[policyVersion];
+    if (version === undefined) {
+      throw new GrailError('WRONG_PHASE', `window ${window} waits for policy ${policyVersion}`, {
+        window,
+        policyVersion,
+      });
+    }
+    return {
+      type: 'open',
+      window,
+      beacon0: toHex(beacon0),
+      enrolRoot: toHex(phaseRoot(this.genesisHash, this.windows.get(window)!.enrolments.counted())),
+      policyVersion,
+      policyRoot: version.policyRoot,
+    };
+  }
+
+  /** The body that closes a window's commit phase. */
+  challengeBody(window: number, beacon1: Uint8Array): ChallengeBody {
+    const state = this.windows.get(window)!;
+    return {
+      type: 'challenge',
+      window,
+      beacon1: toHex(beacon1),
+      commitRoot: toHex(phaseRoot(this.genesisHash, state.commits.counted())),
+    };
+  }
+
+  /** ρ and the openings' root once the opening phase closes now; foldDigest is the caller's (it needs the policy). */
+  foldBody(window: number, foldDigest: (rho: bigint) => bigint): FoldBody {
+    const state = this.windows.get(window)!;
+    const openingsRoot = phaseRoot(this.genesisHash, state.openings.counted());
+    const rho = rhoFrom({
+      genesisHash: this.genesisHash,
+      window,
+      policyRoot: state.open!.policyRoot,
+      challengeSeed: state.challenge!.seed,
+      openingsRoot,
+    });
+    return {
+      type: 'fold',
+      window,
+      openingsRoot: toHex(openingsRoot),
+      rho: toHex(bigToBytes(rho, 32)),
+      foldDigest: toHex(bigToBytes(foldDigest(rho), 32)),
+    };
+  }
+
+  /** The totals after a verdict's credits, and their root. */
+  rewardRootAfter(results: VerdictBody['results']): Uint8Array {
+    const totals = new Map([...this.miners].map(([miner, record]) => [miner, record.credit]));
+    for (const { miner, credit: earned } of results)
+      totals.set(miner, (totals.get(miner) ?? 0n) + BigInt(earned));
+    return rewardRoot(this.genesisHash, totals);
+  }
+
+  /** What a miner that delivered everything is credited. */
+  creditOf(window: WindowState, miner: Hex): number {
+    const all = enrolled(window).reduce((sum, other) => sum + window.slots(other), 0);
+    return credit(this.genesis, window.slots(miner), all);
+  }
+
+  /**
+   * Applies the next entry.
+   * @throws GrailError LEDGER_INVALID when it breaks a rule; the state is then unchanged
+   */
+  apply(entry: LedgerEntry, options: { signatureChecked?: boolean } = {}): void {
+    const index = this.size;
+    try {
+      if (index === 0) this.#applyGenesis(entry);
+      else this.#applyEntry(entry, options.signatureChecked ?? false);
+    } catch (error) {
+      if (error instanceof GrailError && error.code !== 'LEDGER_INVALID') {
+        throw new GrailError('LEDGER_INVALID', `entry ${index}: ${error.message}`, {
+          index,
+          rule: error.code,
+          ...error.details,
+        });
+      }
+      throw error;
+    }
+    this.size++;
+  }
+
+  #applyGenesis(entry: LedgerEntry): void {
+    const expected = NetworkState.genesisEntry(this.genesis);
+    if (canonicalText(entry) !== canonicalText(expected)) throw invalid('it is not the genesis entry');
+  }
+
+  #applyEntry(entry: LedgerEntry, signatureChecked: boolean): void {
+    const parsed = bodySchema.safeParse(entry.body);
+    if (!parsed.success) {
+      const issue = parsed.error.issues[0]!;
+      throw invalid(`its body is malformed: ${issue.path.join('.')}: ${issue.message}`);
+    }
+    const body = parsed.data;
+    if (entry.view !== 0) throw invalid('view is not 0 on a network with one verifier');
+    if (body.type === 'genesis') throw invalid('genesis stands at index 0 only');
+    if ('miner' in body) {
+      const digest = messageDigest(this.domain, body);
+      if (!signatureChecked) checkSignature(body, digest);
+      const admission = this.#place(body, digest);
+      if (admission.kind === 'duplicate') throw invalid('it repeats an earlier entry');
+      if (canonicalText(admission.entry) !== canonicalText(entry))
+        throw invalid('it is filed under another phase or author');
+      this.#record(body, digest);
+      return;
+    }
+    if (!this.genesis.verifiers.some(({ address }) => address === entry.author)) {
+      throw invalid('its author is not a verifier of this network');
+    }
+    this.#close(entry, body);
+  }
+
+  #record(message: Message, digest: Uint8Array): void {
+    const posted = <M extends Message>(m: M): Posted<M> => ({
+      message: m,
+      miner: m.miner,
+      digest,
+      index: this.size,
+    });
+    switch (message.type) {
+      case 'register':
+        this.#register(message.miner, this.enrolWindow + 2);
+        break;
+      case 'enrol':
+        this.windows.get(message.window)!.enrolments.add(posted(message));
+        break;
+      case 'commit':
+        this.windows.get(message.window)!.commits.add(posted(message));
+        break;
+      case 'opening':
+        this.windows.get(message.window)!.openings.add(posted(message));
+        break;
+      case 'proof': {
+        const { proofs } = this.windows.get(message.window)!;
+        const parts = proofs.get(message.miner) ?? Array.from({ length: this.parts }, () => []);
+        parts[message.part]!.push(posted(message));
+        proofs.set(message.miner, parts);
+        const hash = proofHash(message.proof);
+        if (!this.proofIndex.has(hash)) this.proofIndex.set(hash, this.size);
+        break;
+      }
+    }
+  }
+
+  #close(entry: LedgerEntry, body: CloserBody): void {
+    const phase = ({ open: 'enrol', challenge: 'commit', fold: 'opening', verdict: 'prove' } as const)[
+      body.type
+    ];
+    const state = this.windows.get(body.window);
+    if (entry.phase !== phase || entry.window !== body.window)
+      throw invalid('it is filed under another phase or window');
+    if (state === undefined || state.phase !== phase) {
+      throw invalid(`window ${body.window} is not in its ${phase} phase`);
+    }
+    if (body.type === 'open') this.#applyOpen(state, body);
+    else if (body.type === 'challenge') this.#applyChallenge(state, body);
+    else if (body.type === 'fold') this.#applyFold(state, body);
+    else this.#applyVerdict(state, body);
+  }
+
+  #applyOpen(state: WindowState, body: OpenBody): void {
+    const beacon0 = fromHex(body.beacon0);
+    this.#drawn(0, beacon0);
+    this.#same(body, this.openBody(beacon0));
+    const policyRoot = fromHex(body.policyRoot);
+    state.open = {
+      beacon0,
+      policyVersion: body.policyVersion,
+      policyRoot,
+      seed: windowSeed({ genesisHash: this.genesisHash, window: body.window, policyRoot, beacon0 }),
+    };
+    state.phase = 'commit';
+    this.#beacons[0] = beacon0;
+    this.enrolWindow++;
+    this.windows.set(this.enrolWindow, new WindowState(this.enrolWindow));
+  }
+
+  #applyChallenge(state: WindowState, body: ChallengeBody): void {
+    const beacon1 = fromHex(body.beacon1);
+    this.#drawn(1, beacon1);
+    this.#same(body, this.challengeBody(body.window, beacon1));
+    const commitPhaseRoot = fromHex(body.commitRoot);
+    state.challenge = {
+      beacon1,
+      commitRoot: commitPhaseRoot,
+      seed: challengeSeed({ genesisHash: this.genesisHash, window: body.window, beacon1, commitPhaseRoot }),
+    };
+    state.phase = 'opening';
+    this.#beacons[1] = beacon1;
+  }
+
+  #applyFold(state: WindowState, body: FoldBody): void {
+    this.#same(
+      body,
+      this.foldBody(body.window, () => bytesToBig(fromHex(body.foldDigest))),
+    );
+    state.fold = { openingsRoot: fromHex(body.openingsRoot), rho: bytesToBig(fromHex(body.rho)) };
+    state.phase = 'prove';
+  }
+
+  #applyVerdict(state: WindowState, body: VerdictBody): void {
+    if (body.window !== this.nextVerdict)
+      throw invalid(`the next verdict is that of window ${this.nextVerdict}`);
+    const enrolments = state.enrolments.miners();
+    if (canonicalText(body.results.map(({ miner }) => miner)) !== canonicalText(enrolments)) {
+      throw invalid('its results are not those of the enrolled miners in order of address');
+    }
+    for (const result of body.results) {
+      const expected = result.rejection === null ? this.creditOf(state, result.miner) : 0;
+      if (result.credit !== expected || result.slots !== state.slots(result.miner)) {
+        throw invalid(`miner ${result.miner} is credited ${result.credit} where the rules give ${expected}`);
+      }
+    }
+    if (toHex(this.rewardRootAfter(body.results)) !== body.rewardRoot)
+      throw invalid('rewardRoot is not that of the credits');
+    const { update } = body;
+    if (update.version !== this.versions.length)
+      throw invalid(`the next policy is version ${this.versions.length}`);
+    for (const { miner, credit: earned, rejection } of body.results) {
+      const record = this.miners.get(miner)!;
+      record.credit += BigInt(earned);
+      if (rejection !== null)
+        record.coolingUntil = body.window + this.genesis.lag + 1 + this.genesis.coolDown;
+    }
+    this.versions.push({
+      version: update.version,
+      policyRoot: update.policyRoot,
+      trainerStateRoot: update.trainerStateRoot,
+      patch: update.patch,
+      anchor: update.anchor,
+    });
+    state.verdict = body;
+    state.phase = 'done';
+    this.nextVerdict++;
+    this.windows.delete(body.window - KEPT_WINDOWS);
+  }
+
+  /** @throws BEACON_INVALID unless the value is the chain's next */
+  #drawn(which: 0 | 1, value: Uint8Array): void {
+    if (!checkBeacon(this.genesis.beacon, which, value, this.#beacons[which])) {
+      throw new GrailError('BEACON_INVALID', `beacon ${which} is not the next value of its chain`, {
+        got: toHex(value),
+      });
+    }
+  }
+
+  #same(got: CloserBody, expected: CloserBody): void {
+    const wanted: Record<string, unknown> = { ...expected };
+    for (const [name, value] of Object.entries(got)) {
+      if (canonicalText(value) !== canonicalText(wanted[name])) {
+        throw invalid(
+          `${name} is ${canonicalText(value)} where the rules give ${canonicalText(wanted[name])}`,
+        );
+      }
+    }
+  }
+}
+
+/** Windows kept after their verdict, for receipts and explanations. */
+const KEPT_WINDOWS = 16;
+
+/** Enrolled miners whose enrolment counts, sorted. */
+export function enrolled(window: WindowState): Hex[] {
+  return window.enrolments.counted().map(({ miner }) => miner);
+}
+
+/** Miners whose commitment counts, sorted. */
+export function committed(window: WindowState): Hex[] {
+  return window.commits.counted().map(({ miner }) => miner);
+}
+
+/** Miners whose opening counts, sorted. */
+export function opened(window: WindowState): Hex[] {
+  return window.openings.counted().map(({ miner }) => miner);
+}
+
+/** The name under which a proof's bytes are remembered. */
+export function proofHash(proof: Hex): Hex {
+  return toHex(sha256(fromHex(proof)));
+}
+
+function equivocation(message: Message, first: Uint8Array, second: Uint8Array): GrailError {
+  return new GrailError('EQUIVOCATION', 'two different messages of this key in one phase: neither counts', {
+    type: message.type,
+    expected: toHex(first),
+    got: toHex(second),
+  });
+}
+
+function invalid(message: string): GrailError {
+  return new GrailError('LEDGER_INVALID', message);
+}
+
+function tensorSize(genesis: Genesis): number {
+  return genesis.architecture.layers.reduce((sum, layer) => sum + layer.in * layer.out + 4 * layer.out, 0);
+}

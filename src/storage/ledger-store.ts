@@ -1,0 +1,33 @@
+/** One row of the log: its place, its canonical bytes and the leaf hash they had when they were appended. */
+export interface StoredEntry {
+  readonly index: number;
+  readonly bytes: Uint8Array;
+  readonly leaf: Uint8Array;
+}
+
+/**
+ * Where a ledger's bytes lie. It stores and gives back; it judges nothing but its own integrity. Calls are synchronous:
+ * what decides must not interleave with what is being written.
+ */
+export interface LedgerStore {
+  readonly readOnly: boolean;
+  /** The network whose ledger this is, 32 bytes; null while the store is new. */
+  genesisHash(): Uint8Array | null;
+  /** Names the network, once. */
+  setGenesisHash(hash: Uint8Array): void;
+  /** Appends rows in one transaction that is on disk before it returns. */
+  append(rows: readonly StoredEntry[]): void;
+  /**
+   * Rows from `from` on, at most `limit`, in order.
+   * @throws GrailError LEDGER_CORRUPT when a row is missing or unreadable, with its `index`
+   */
+  read(from: number, limit: number): IterableIterator<StoredEntry>;
+  /** Signed heads as canonical JSON, in the order in which they were put. */
+  heads(): Uint8Array[];
+  /** Adds a head; on disk before it returns. Gives false, and changes nothing, when the same bytes are there. */
+  putHead(bytes: Uint8Array): boolean;
+  /** Walks every page of the storage. @throws GrailError LEDGER_CORRUPT naming what is broken. */
+  checkStorage(): void;
+  /** Releases the store and its lock. */
+  close(): void;
+}

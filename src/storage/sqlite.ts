@@ -1,0 +1,257 @@
+import { existsSync } from 'node:fs';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { pathToFileURL } from 'node:url';
+import { GrailError } from '../protocol/errors.ts';
+import type { LedgerStore, StoredEntry } from './ledger-store.ts';
+import { lockFile, type ProcessLock } from './lock.ts';
+
+/** Version of the tables below; another value is refused rather than guessed at. */
+const SCHEMA_VERSION = 1;
+
+const SCHEMA = `
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE entries (idx INTEGER PRIMARY KEY, bytes BLOB NOT NULL, leaf BLOB NOT NULL) STRICT;
+  CREATE TABLE heads (position INTEGER PRIMARY KEY, bytes BLOB NOT NULL UNIQUE) STRICT;
+  PRAGMA user_version = ${SCHEMA_VERSION};
+`;
+
+/** Rows that one query fetches: a cursor left open would keep the write-ahead log from being folded in. */
+const PAGE = 256;
+
+/** SQLite's result codes that say the disk or another process is at fault, not the bytes. */
+const ENVIRONMENT_CODES = new Map([
+  [5, 'it is locked by another process'],
+  [6, 'it is locked'],
+  [8, 'it cannot be written'],
+  [10, 'the disk gave an error'],
+  [13, 'the disk is full'],
+  [14, 'it cannot be opened'],
+]);
+
+/** Gives every failure of SQLite a code. `where` names the row that was being read, when one was. */
+function translate(error: unknown, path: string, where: { index?: number; head?: number } = {}): GrailError {
+  if (error instanceof GrailError) return error;
+  const errcode = (error as { errcode?: number }).errcode;
+  const environment = errcode === undefined ? undefined : ENVIRONMENT_CODES.get(errcode & 255);
+  const reason = error instanceof Error ? error.message : String(error);
+  if (environment !== undefined) {
+    return new GrailError('INTERNAL', `${path}: ${environment}`, { file: path, reason }, { cause: error });
+  }
+  const place = where.index !== undefined ? ` at entry ${where.index}` : '';
+  return new GrailError(
+    'LEDGER_CORRUPT',
+    `${path} is damaged${place}: ${reason}`,
+    { file: path, ...where, reason },
+    { cause: error },
+  );
+}
+
+/** A ledger in one SQLite file: write-ahead log, `synchronous = FULL`, one writer, any number of readers. */
+export class SqliteLedgerStore implements LedgerStore {
+  readonly readOnly: boolean;
+  readonly #path: string;
+  readonly #database: DatabaseSync;
+  readonly #lock: ProcessLock | null;
+  readonly #insert: StatementSync | null;
+  readonly #select: StatementSync;
+
+  private constructor(path: string, database: DatabaseSync, lock: ProcessLock | null) {
+    this.#path = path;
+    this.#database = database;
+    this.#lock = lock;
+    this.readOnly = lock === null;
+    this.#insert = this.readOnly ? null : database.prepare('INSERT INTO entries VALUES (?, ?, ?)');
+    this.#select = database.prepare(
+      'SELECT idx, bytes, leaf FROM entries WHERE idx >= ? ORDER BY idx LIMIT ?',
+    );
+  }
+
+  /**
+   * Opens a ledger for its one writer, making it when there is none. The lock is PATH.lock.
+   * @throws GrailError ALREADY_RUNNING, LEDGER_CORRUPT
+   */
+  static open(path: string): SqliteLedgerStore {
+    const lock = lockFile(`${path}.lock`, path);
+    let database: DatabaseSync | undefined;
+    try {
+      database = new DatabaseSync(path);
+      database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+      if (version(database) === 0) database.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`);
+      checkVersion(path, database);
+      return new SqliteLedgerStore(path, database, lock);
+    } catch (error) {
+      closeQuietly(database);
+      lock.release();
+      throw translate(error, path);
+    }
+  }
+
+  /**
+   * Opens a ledger to read it, also while its writer runs. Nothing in the file can be changed through it.
+   * @throws GrailError NOT_FOUND, LEDGER_CORRUPT
+   */
+  static openReadOnly(path: string): SqliteLedgerStore {
+    if (!existsSync(path)) throw new GrailError('NOT_FOUND', `there is no ledger at ${path}`, { file: path });
+    let database: DatabaseSync | undefined;
+    try {
+      database = connectReadOnly(path);
+      checkVersion(path, database);
+      return new SqliteLedgerStore(path, database, null);
+    } catch (error) {
+      closeQuietly(database);
+      throw translate(error, path);
+    }
+  }
+
+  genesisHash(): Uint8Array | null {
+    const value = this.#try(
+      () => this.#database.prepare("SELECT value FROM meta WHERE key = 'genesisHash'").get()?.value,
+    );
+    if (value === undefined) return null;
+    if (!(value instanceof Uint8Array) || value.length !== 32) {
+      throw new GrailError('LEDGER_CORRUPT', `${this.#path}: the network's name is not 32 bytes`, {
+        file: this.#path,
+      });
+    }
+    return value;
+  }
+
+  setGenesisHash(hash: Uint8Array): void {
+    this.#try(() =>
+      this.#database.prepare("INSERT INTO meta (key, value) VALUES ('genesisHash', ?)").run(hash),
+    );
+  }
+
+  append(rows: readonly StoredEntry[]): void {
+    if (rows.length === 0) return;
+    const insert = this.#insert;
+    if (insert === null) throw new GrailError('INTERNAL', 'a ledger opened to be read cannot be appended to');
+    this.#try(() => {
+      this.#database.exec('BEGIN IMMEDIATE');
+      try {
+        for (const row of rows) insert.run(row.index, row.bytes, row.leaf);
+        this.#database.exec('COMMIT');
+      } catch (error) {
+        if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+        throw error;
+      }
+    });
+  }
+
+  *read(from: number, limit: number): IterableIterator<StoredEntry> {
+    let next = from;
+    const end = from + limit;
+    while (next < end) {
+      const rows = this.#page(next, Math.min(PAGE, end - next));
+      if (rows.length === 0) return;
+      for (const row of rows) {
+        const { idx, bytes, leaf } = row;
+        if (idx !== next || !(bytes instanceof Uint8Array) || !(leaf instanceof Uint8Array)) {
+          throw new GrailError('LEDGER_CORRUPT', `entry ${next} is missing or is not bytes`, { index: next });
+        }
+        yield { index: next, bytes, leaf };
+        next += 1;
+      }
+    }
+  }
+
+  heads(): Uint8Array[] {
+    const rows = this.#try(() =>
+      this.#database.prepare('SELECT position, bytes FROM heads ORDER BY position').all(),
+    );
+    return rows.map(({ position, bytes }, index) => {
+      if (position !== index || !(bytes instanceof Uint8Array)) {
+        throw new GrailError('LEDGER_CORRUPT', `tree head ${index} is missing or is not bytes`, {
+          head: index,
+        });
+      }
+      return bytes;
+    });
+  }
+
+  putHead(bytes: Uint8Array): boolean {
+    const insert = 'INSERT OR IGNORE INTO heads SELECT COUNT(*), ? FROM heads';
+    return this.#try(() => this.#database.prepare(insert).run(bytes).changes) === 1;
+  }
+
+  checkStorage(): void {
+    const rows = this.#try(() => this.#database.prepare('PRAGMA integrity_check(1)').all());
+    const result = rows[0]?.integrity_check;
+    if (result !== 'ok') {
+      throw new GrailError('LEDGER_CORRUPT', `${this.#path} is damaged: ${String(result)}`, {
+        file: this.#path,
+      });
+    }
+  }
+
+  close(): void {
+    if (this.#database.isOpen) this.#database.close();
+    this.#lock?.release();
+  }
+
+  /** One page of rows; when reading it fails, row by row, so that the failure names its row. */
+  #page(from: number, limit: number): Record<string, unknown>[] {
+    try {
+      return this.#select.all(from, limit);
+    } catch {
+      const rows: Record<string, unknown>[] = [];
+      for (let index = from; index < from + limit; index++) {
+        try {
+          const row = this.#select.get(index, 1);
+          if (row === undefined) break;
+          rows.push(row);
+        } catch (error) {
+          if (rows.length > 0) return rows;
+          throw translate(error, this.#path, { index });
+        }
+      }
+      return rows;
+    }
+  }
+
+  #try<T>(action: () => T): T {
+    try {
+      return action();
+    } catch (error) {
+      throw translate(error, this.#path);
+    }
+  }
+}
+
+/**
+ * A WAL database needs a shared-memory file beside it even to be read. Where none can be made (a read-only folder) and
+ * no log is left to be folded in, the file alone is the whole ledger and is read as such.
+ */
+function connectReadOnly(path: string): DatabaseSync {
+  const database = new DatabaseSync(path, { readOnly: true });
+  try {
+    database.exec('PRAGMA busy_timeout = 5000');
+    version(database);
+    return database;
+  } catch (error) {
+    closeQuietly(database);
+    const errcode = (error as { errcode?: number }).errcode ?? 0;
+    if (![8, 14].includes(errcode & 255) || existsSync(`${path}-wal`)) throw error;
+    const url = pathToFileURL(path);
+    url.searchParams.set('immutable', '1');
+    return new DatabaseSync(url, { readOnly: true });
+  }
+}
+
+function version(database: DatabaseSync): unknown {
+  return database.prepare('PRAGMA user_version').get()?.user_version;
+}
+
+function checkVersion(path: string, database: DatabaseSync): void {
+  const found = version(database);
+  if (found === SCHEMA_VERSION) return;
+  throw new GrailError('LEDGER_CORRUPT', `${path} is not a GRAIL ledger of version ${SCHEMA_VERSION}`, {
+    file: path,
+    expected: SCHEMA_VERSION,
+    got: typeof found === 'number' ? found : null,
+  });
+}
+
+function closeQuietly(database: DatabaseSync | undefined): void {
+  if (database?.isOpen) database.close();
+}

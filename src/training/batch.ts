@@ -1,0 +1,80 @@
+import type { Rollouts } from '../environments/slots.ts';
+import type { Matrix, Tensorflow } from './dense.ts';
+
+/** All miners' steps in a row: miner by miner, slot by slot, step by step. */
+export interface Batch {
+  readonly steps: number;
+  /** `[steps, observation]` int8. */
+  readonly observations: Int8Array;
+  /** `[steps]`. */
+  readonly actions: Uint16Array;
+  /** `[steps, actions]` int32 with 10 fractional bits. */
+  readonly logits: Int32Array;
+}
+
+/** @throws RangeError when an array has not the length that slots and steps give. */
+export function concatenate(
+  rollouts: readonly Rollouts[],
+  logits: readonly Int32Array[],
+  observation: number,
+  actions: number,
+): Batch {
+  if (logits.length !== rollouts.length) throw new RangeError('logits and rollouts differ in miners');
+  const steps = rollouts.reduce((sum, part) => sum + part.slots * part.steps, 0);
+  const batch: Batch = {
+    steps,
+    observations: new Int8Array(steps * observation),
+    actions: new Uint16Array(steps),
+    logits: new Int32Array(steps * actions),
+  };
+  let at = 0;
+  for (const [miner, part] of rollouts.entries()) {
+    const count = part.slots * part.steps;
+    const own = logits[miner]!;
+    const fits =
+      part.observations.length === count * observation &&
+      part.actions.length === count &&
+      own.length === count * actions &&
+      part.bootstrapObservations.length === part.bootstrapIndex.length * observation;
+    if (!fits) throw new RangeError(`rollouts or logits of miner ${miner} have the wrong length`);
+    batch.observations.set(part.observations, at * observation);
+    batch.actions.set(part.actions, at);
+    batch.logits.set(own, at * actions);
+    at += count;
+  }
+  return batch;
+}
+
+/**
+ * Rows of one tensor operation over a whole batch. Part of the protocol, as a float's last bit may depend on how many
+ * rows go through a kernel together.
+ */
+const PASS_ROWS = 4096;
+
+/** Runs `pass` over rows [from, to) in passes of 4,096 rows: `[rows, width]` float32 in all. */
+export function inPasses(
+  tf: Tensorflow,
+  rows: number,
+  width: number,
+  pass: (from: number, to: number) => Matrix,
+): Float32Array {
+  const out = new Float32Array(rows * width);
+  for (let from = 0; from < rows; from += PASS_ROWS) {
+    const to = Math.min(rows, from + PASS_ROWS);
+    out.set(
+      tf.tidy(() => pass(from, to).dataSync<'float32'>()),
+      from * width,
+    );
+  }
+  return out;
+}
+
+/** Rows `rows` of `[…, width]` int8 or float32 values, as float32. */
+export function gatherRows(values: Int8Array | Float32Array, rows: Uint32Array, width: number): Float32Array {
+  const out = new Float32Array(rows.length * width);
+  let at = 0;
+  for (const row of rows) {
+    for (let column = 0; column < width; column++) out[at++] = values[row * width + column]!;
+  }
+  return out;
+}

@@ -1,0 +1,116 @@
+import type { Rollouts } from '../environments/slots.ts';
+import type { LayerTensors, Policy } from '../policy/architecture.ts';
+
+/**
+ * What an update reports. Every number is as deterministic as the update itself, so it may stand in the ledger; null
+ * means "not defined here", never NaN. Means over steps count a step once an epoch. π_w is the actor as it runs in the
+ * minibatch, π_old the window's policy.
+ */
+export interface UpdateMetrics {
+  /** `applied`; `no-data`: there was no step; `TRAINING_NOT_FINITE`: discarded, state and policy are the inputs. */
+  readonly outcome: 'applied' | 'no-data' | 'TRAINING_NOT_FINITE';
+  /** Steps of all rollouts. */
+  readonly steps: number;
+  /** Episodes that ended within their slot. */
+  readonly episodes: number;
+  /** Mean return of those episodes (undiscounted sums of rewards). */
+  readonly meanReturn: number | null;
+  /** Mean length of those episodes, in steps. */
+  readonly meanLength: number | null;
+  /** Minibatches, hence Adam steps of each network. */
+  readonly minibatches: number;
+  /** Mean of −min(r·A, clip(r, 1 ± ε)·A), r = π_w(a)/π_old(a), A normalised in its minibatch. */
+  readonly policyLoss: number | null;
+  /** Mean of (V − R)² / 2, R = advantage + value as the update found it. */
+  readonly valueLoss: number | null;
+  /** Mean of −Σ π_w log π_w, in nats. */
+  readonly entropy: number | null;
+  /** Mean of r − 1 − log r: Schulman's k3 estimate of KL(π_old ‖ π_w), in nats. */
+  readonly approxKl: number | null;
+  /** Fraction with |r − 1| > ε. */
+  readonly clipFraction: number | null;
+  /** 1 − Var(R − V) / Var(R), V the critic as the update found it; null when all returns are equal. */
+  readonly explainedVariance: number | null;
+  /** Largest |r − 1| of the first minibatch, before any step. Exactly 0 when π_old is the policy that is trained (lag 0). */
+  readonly firstRatioDeviation: number | null;
+  /** Mean of Σ π_old (log π_old − log π_w) over the first minibatch, before any step; exactly 0 at lag 0. */
+  readonly mismatchKl: number | null;
+  /** Mean gradient norms before clipping. */
+  readonly actorGradientNorm: number | null;
+  readonly criticGradientNorm: number | null;
+  /** Fraction of published weights (biases included) that this update changed. */
+  readonly changedWeights: number;
+}
+
+/** Metrics of an update that changes nothing. */
+export function unchangedMetrics(
+  rollouts: readonly Rollouts[],
+  outcome: 'no-data' | 'TRAINING_NOT_FINITE',
+): UpdateMetrics {
+  return {
+    outcome,
+    ...rolloutMetrics(rollouts),
+    minibatches: 0,
+    policyLoss: null,
+    valueLoss: null,
+    entropy: null,
+    approxKl: null,
+    clipFraction: null,
+    explainedVariance: null,
+    firstRatioDeviation: null,
+    mismatchKl: null,
+    actorGradientNorm: null,
+    criticGradientNorm: null,
+    changedWeights: 0,
+  };
+}
+
+export function rolloutMetrics(
+  rollouts: readonly Rollouts[],
+): Pick<UpdateMetrics, 'steps' | 'episodes' | 'meanReturn' | 'meanLength'> {
+  let steps = 0;
+  let episodes = 0;
+  let returns = 0;
+  let lengths = 0;
+  for (const part of rollouts) {
+    steps += part.slots * part.steps;
+    for (const episode of part.episodes) {
+      episodes += 1;
+      returns += episode.return;
+      lengths += episode.length;
+    }
+  }
+  const mean = (sum: number) => (episodes === 0 || !Number.isFinite(sum) ? null : sum / episodes);
+  return { steps, episodes, meanReturn: mean(returns), meanLength: mean(lengths) };
+}
+
+/** A metric that left float64's range is reported as not defined: JSON has no infinity. */
+export function defined(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}
+
+/** 1 − Var(returns − values) / Var(returns), or null when the returns do not vary. */
+export function explainedVariance(values: Float32Array, returns: Float32Array): number | null {
+  const total = variance(returns.length, (i) => returns[i]!);
+  return total > 0 ? 1 - variance(returns.length, (i) => returns[i]! - values[i]!) / total : null;
+}
+
+function variance(count: number, at: (index: number) => number): number {
+  let mean = 0;
+  for (let i = 0; i < count; i++) mean += at(i) / count;
+  let sum = 0;
+  for (let i = 0; i < count; i++) sum += (at(i) - mean) * (at(i) - mean);
+  return sum / count;
+}
+
+export function changedFraction(before: Policy, after: readonly LayerTensors[]): number {
+  let changed = 0;
+  let count = 0;
+  for (const [index, { weight, bias }] of before.layers.entries()) {
+    const next = after[index]!;
+    for (let i = 0; i < weight.length; i++) changed += weight[i] === next.weight[i] ? 0 : 1;
+    for (let i = 0; i < bias.length; i++) changed += bias[i] === next.bias[i] ? 0 : 1;
+    count += weight.length + bias.length;
+  }
+  return changed / count;
+}

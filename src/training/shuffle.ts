@@ -1,0 +1,23 @@
+import { u32 } from '../protocol/bytes.ts';
+import { sha256, tag } from '../protocol/hash.ts';
+import { SEED_BYTES } from '../protocol/seeds.ts';
+import { wordStream } from './random.ts';
+
+/**
+ * A permutation of 0 … count − 1 for one epoch: Fisher and Yates's shuffle from the end, where the partner of place i
+ * is ⌊word · (i + 1) / 2^32⌋ for the next word of the stream whose seed is the first 16 bytes of
+ * SHA-256(tag("training/shuffle") ‖ seed ‖ u32 epoch).
+ *
+ * @param seed 32 bytes: the window's shuffle seed
+ */
+export function permutation(seed: Uint8Array, epoch: number, count: number): Uint32Array {
+  const next = wordStream(sha256(tag('training/shuffle'), seed, u32(epoch)).slice(0, SEED_BYTES));
+  const order = Uint32Array.from({ length: count }, (_, i) => i);
+  for (let i = count - 1; i > 0; i--) {
+    const j = Math.floor((next() * (i + 1)) / 4_294_967_296);
+    const held = order[i]!;
+    order[i] = order[j]!;
+    order[j] = held;
+  }
+  return order;
+}

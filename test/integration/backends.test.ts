@@ -1,0 +1,41 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { Worker } from 'node:worker_threads';
+import { expect, test } from 'vitest';
+import { forward } from '../../src/policy/forward.ts';
+import { CARTPOLE_MLP, randomObservations, randomPolicy } from '../support/policies.ts';
+
+const child = fileURLToPath(new URL('backend-child.ts', import.meta.url));
+const logits = [...forward(randomPolicy(CARTPOLE_MLP, 1), randomObservations(16, 4, 2), 16)];
+const expected = { reference: logits, cpu: logits, wasm: logits };
+
+test('a child process runs every backend, exits by itself and prints nothing of TensorFlow.js', async () => {
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [child]);
+  expect(JSON.parse(stdout)).toEqual(expected);
+  expect(stderr).toBe('');
+});
+
+test('two worker threads run every backend at the same time', async () => {
+  const run = () =>
+    new Promise((resolve, reject) => {
+      const worker = new Worker(child);
+      worker.once('message', resolve);
+      worker.once('error', reject);
+    });
+  expect(await Promise.all([run(), run()])).toEqual([expected, expected]);
+});
+
+test('an uncaught error after wasm has started still exits with Node’s own code', async () => {
+  const script = `
+    const { startTensorflow } = await import(${JSON.stringify(new URL('../../src/backends/tensorflow.ts', import.meta.url).href)});
+    await startTensorflow('wasm');
+    setTimeout(() => { throw new Error('on purpose'); }, 1);
+  `;
+  const failure = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script]).then(
+    () => undefined,
+    (error: { code: number; stderr: string }) => error,
+  );
+  expect(failure?.code).toBe(1);
+  expect(failure?.stderr).toContain('on purpose');
+});

@@ -1,0 +1,43 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+
+/** A program from outside npm that a suite needs. */
+export interface Server {
+  readonly name: string;
+  /** Its path, or null when it is not on this machine. */
+  find(): string | null;
+  /** The Debian package that brings it. */
+  readonly debianPackage: string;
+}
+
+const firstOf = (paths: readonly (string | undefined)[]) =>
+  paths.find((path) => path !== undefined && existsSync(path)) ?? null;
+
+export const chromium: Server = {
+  name: 'chromium',
+  debianPackage: 'chromium',
+  find: () =>
+    firstOf([
+      process.env.CHROMIUM_PATH,
+      '/usr/bin/chromium',
+      '/usr/bin/chromium-browser',
+      '/usr/bin/google-chrome',
+      '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+    ]),
+};
+
+/** Installs what is missing where that needs no questions: as root, with apt. */
+export function installMissing(servers: readonly Server[], log: (line: string) => void): void {
+  const missing = servers.filter((server) => server.find() === null);
+  if (missing.length === 0 || process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return;
+  const packages = missing.map(({ debianPackage }) => debianPackage);
+  log(`Installing ${packages.join(', ')} with apt …`);
+  const apt = (...args: string[]) =>
+    spawnSync('apt-get', ['-qq', ...args], {
+      stdio: ['ignore', 2, 2],
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    }).status === 0;
+  if (!apt('update') || !apt('install', '-y', '--no-install-recommends', ...packages)) {
+    log('apt failed, see above; the suites that need these are not run');
+  }
+}

@@ -1,0 +1,18 @@
+import { chromium, type Server } from './servers.ts';
+
+/** A folder of test/. */
+export interface Suite {
+  readonly name: string;
+  /** Files that run at once. Suites that start processes and watch their timing get the machine for themselves. */
+  readonly workers: number;
+  readonly needs: readonly Server[];
+}
+
+/** The suites, in the order in which they run: quick ones first, so that a mistake shows early. */
+export const SUITES: readonly Suite[] = [
+  { name: 'vectors', workers: 2, needs: [] },
+  { name: 'unit', workers: 2, needs: [] },
+  { name: 'property', workers: 2, needs: [] },
+  { name: 'integration', workers: 1, needs: [] },
+  { name: 'browser', workers: 1, needs: [chromium] },
+];

@@ -1,0 +1,98 @@
+import { expect, test } from 'vitest';
+import {
+  BACKEND_NAMES,
+  type BackendName,
+  checkTrainingWasm,
+  isBackendName,
+  loadBackend,
+  TRAINING_WASM_SHA256,
+  wasmBinarySha256,
+} from '../../src/backends/index.ts';
+import { activate, startTensorflow } from '../../src/backends/tensorflow.ts';
+import { forward } from '../../src/policy/forward.ts';
+import { CARTPOLE_MLP, randomObservations, randomPolicy } from '../support/policies.ts';
+
+const policy = randomPolicy(CARTPOLE_MLP, 1);
+const observations = randomObservations(9, 4, 2);
+const expected = forward(policy, observations, 9);
+
+test('cpu and wasm work side by side in one process, call by call', async () => {
+  const loaded = [];
+  for (const name of ['cpu', 'wasm', 'reference'] as const)
+    loaded.push((await loadBackend(name)).load(policy));
+  for (const one of [...loaded, ...loaded.toReversed()])
+    expect(one.logits(observations, 9)).toEqual(expected);
+  for (const one of loaded) one.dispose();
+});
+
+test.each(['cpu', 'wasm'] as const)('%s leaves no tensor behind, and may be disposed twice', async (name) => {
+  const backend = await loadBackend(name);
+  const tf = await startTensorflow(name);
+  const before = tf.memory().numTensors;
+  const loaded = backend.load(policy);
+  loaded.logits(observations, 9);
+  expect(tf.memory().numTensors).toBeGreaterThan(before);
+  loaded.dispose();
+  loaded.dispose();
+  expect(tf.memory().numTensors).toBe(before);
+});
+
+test.each(['cpu', 'wasm'] as const)(
+  '%s keeps a policy that was loaded inside somebody’s tidy',
+  async (name) => {
+    const backend = await loadBackend(name);
+    const tf = await startTensorflow(name);
+    const loaded = tf.tidy(() => void 0) ?? backend.load(policy);
+    let inside: ReturnType<typeof backend.load> | undefined;
+    tf.tidy(() => {
+      inside = backend.load(policy);
+    });
+    expect(inside!.logits(observations, 9)).toEqual(expected);
+    inside!.dispose();
+    loaded.dispose();
+  },
+);
+
+test.each(BACKEND_NAMES)('%s refuses −128 in an observation and in a weight', async (name) => {
+  const backend = await loadBackend(name);
+  const loaded = backend.load(policy);
+  const low = observations.slice();
+  low[5] = -128;
+  expect(() => loaded.logits(low, 9)).toThrow(expect.objectContaining({ code: 'INT8_RANGE' }));
+  loaded.dispose();
+  const bad = randomPolicy(CARTPOLE_MLP, 1);
+  bad.layers[0]!.weight[3] = -128;
+  expect(() => backend.load(bad)).toThrow(expect.objectContaining({ code: 'POLICY_INVALID' }));
+});
+
+test.each(BACKEND_NAMES)('%s gives no logits for an empty batch', async (name) => {
+  const loaded = (await loadBackend(name)).load(policy);
+  expect(loaded.logits(new Int8Array(0), 0)).toEqual(new Int32Array(0));
+  loaded.dispose();
+});
+
+test('a backend that does not exist is BACKEND_UNAVAILABLE', async () => {
+  expect(isBackendName('cuda')).toBe(false);
+  await expect(loadBackend('cuda' as BackendName)).rejects.toThrow(
+    expect.objectContaining({ code: 'BACKEND_UNAVAILABLE' }),
+  );
+});
+
+test('starting wasm leaves no process listener behind', async () => {
+  await startTensorflow('wasm');
+  activate('wasm');
+  const sources = process.rawListeners('unhandledRejection').map(String);
+  expect(sources.filter((source) => source.includes('throw reason'))).toEqual([]);
+});
+
+test('the installed wasm binary is the one that genesis pins, and another is WASM_NOT_PINNED', () => {
+  expect(wasmBinarySha256()).toBe(TRAINING_WASM_SHA256);
+  checkTrainingWasm(TRAINING_WASM_SHA256);
+  const other = `0x${'00'.repeat(32)}`;
+  expect(() => checkTrainingWasm(other)).toThrow(
+    expect.objectContaining({
+      code: 'WASM_NOT_PINNED',
+      details: { expected: other, got: TRAINING_WASM_SHA256 },
+    }),
+  );
+});

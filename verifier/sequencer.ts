@@ -1,0 +1,502 @@
+import type { LedgerEntry } from '../src/ledger/entry.ts';
+import { signHead, type TreeHead } from '../src/ledger/head.ts';
+import type { Ledger } from '../src/ledger/log.ts';
+import type { Policy } from '../src/policy/architecture.ts';
+import { foldDigest, foldVectors } from '../src/proofs/fold.ts';
+import type { Beacon } from '../src/protocol/beacon.ts';
+import { type Hex, toHex } from '../src/protocol/bytes.ts';
+import { canonicalBytes } from '../src/protocol/canonical.ts';
+import { describeRejection, GrailError } from '../src/protocol/errors.ts';
+import { sha256 } from '../src/protocol/hash.ts';
+import type { Identity } from '../src/protocol/identity.ts';
+import { attestationDigest, type Message, messageDigest, parseMessage } from '../src/protocol/messages.ts';
+import { CLOSERS, type Phase } from '../src/protocol/phases.ts';
+import type { Acknowledgement, Receipt } from '../src/protocol/wire.ts';
+import type { CloserBody, VerdictBody } from '../src/replica/bodies.ts';
+import type { WindowWork } from '../src/replica/judge.ts';
+import { enrolled, type NetworkState } from '../src/replica/state.ts';
+import { assembleVerdict, type CheckProof } from '../src/replica/verdict.ts';
+import type { WindowState } from '../src/replica/window.ts';
+import { windowInput } from '../src/replica/window-input.ts';
+import type { BlobStore } from '../src/storage/blobs.ts';
+import type { VerifierConfig } from './config.ts';
+import type { JudgeThread } from './judge-thread.ts';
+import type { Log } from './log.ts';
+import type { NetworkStatus, SequencerView, VerifierEvent } from './types.ts';
+
+/** What a sequencer works with. */
+export interface SequencerParts {
+  readonly state: NetworkState;
+  readonly ledger: Ledger;
+  readonly identity: Identity;
+  readonly beacon: Beacon;
+  readonly judge: JudgeThread;
+  readonly checkProof: CheckProof;
+  readonly blobs: BlobStore;
+  /** Keeps a trainer state, on disk when it resolves; a cache that a replay can make again. */
+  readonly keepTrainerState: (version: number, bytes: Uint8Array) => Promise<void>;
+  /** Policies of the newest versions. */
+  readonly policies: Map<number, Policy>;
+  readonly config: VerifierConfig;
+  readonly log: Log;
+}
+
+/** What the window's work gave, and the evaluation of the policy it made (null when none was wanted). */
+interface WindowOutcome {
+  readonly work: WindowWork;
+  readonly evaluation: number | null;
+  /** Seconds that replay and training took, with the wait for the thread. */
+  readonly seconds: number;
+}
+
+/**
+ * The one writer of a ledger. It admits messages, closes phases when their miners have delivered or a timer ran out,
+ * has windows judged, and publishes verdicts. Its memory is the ledger: after a kill it goes on where the entries end.
+ */
+export class Sequencer implements SequencerView {
+  readonly state: NetworkState;
+  readonly ledger: Ledger;
+  readonly #parts: SequencerParts;
+  readonly #listeners = new Set<(event: VerifierEvent) => void>();
+  readonly #outcomes = new Map<number, Promise<WindowOutcome>>();
+  readonly #timers = new Map<string, NodeJS.Timeout>();
+  /** Phases whose timer ran out, by `window phase`. */
+  readonly #expired = new Set<string>();
+  /** Miners that a closing enrol phase waits for; one that let a phase expire is dropped until it sends something. */
+  readonly #expected = new Set<Hex>();
+  readonly #checkedProofs = new Map<string, Promise<void>>();
+  readonly #policies: Map<number, Policy>;
+  #running: Promise<void> | null = null;
+  #again = false;
+  #stopped = false;
+  #finished = false;
+  #failure: ((error: Error) => void) | null = null;
+  #evaluation: { readonly version: number; readonly meanReturn: number } | null = null;
+
+  constructor(parts: SequencerParts) {
+    this.#parts = parts;
+    this.state = parts.state;
+    this.ledger = parts.ledger;
+    this.#policies = parts.policies;
+    for (const miner of this.state.miners.keys()) this.#expected.add(miner);
+    const { windows } = parts.config;
+    this.#finished = windows !== null && this.state.nextVerdict >= windows;
+  }
+
+  /**
+   * Starts closing phases. Resolves once the run is over (`windows` or `goal` of the configuration); rejects when the
+   * network cannot go on.
+   */
+  async run(): Promise<void> {
+    await this.#resume();
+    if (this.#finished) return;
+    return new Promise((resolve, reject) => {
+      this.#failure = reject;
+      this.subscribe(() => {
+        if (this.#finished) resolve();
+      });
+      this.#advance();
+    });
+  }
+
+  /** Waits for what is under way and accepts nothing more. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+    await this.#running?.catch(() => {});
+  }
+
+  /** Takes up windows that were challenged before a restart, and signs the head that a kill may have left unsigned. */
+  async #resume(): Promise<void> {
+    const { config, judge } = this.#parts;
+    const last = this.ledger.size - 1;
+    const { window: lastWindow, phase, body } = this.ledger.get(last);
+    const signed = this.ledger.heads().at(-1)?.treeSize === this.ledger.size;
+    if (phase !== 'genesis' && body.type === CLOSERS[phase] && !signed) {
+      this.ledger.putHead(this.#sign(lastWindow, phase));
+    }
+    const newest = this.state.versions.length - 1;
+    if (config.goal !== null && newest > 0 && !this.#finished) {
+      const evaluation = await judge.evaluate(this.#policies.get(newest)!, config.evaluationEpisodes);
+      this.#evaluation = { version: newest, meanReturn: evaluation };
+      this.#finished = evaluation >= config.goal;
+    }
+    for (let window = this.state.nextVerdict; window <= this.state.enrolWindow; window++) {
+      const state = this.state.window(window);
+      if (state?.challenge) this.#judge(state);
+    }
+  }
+
+  submit(value: unknown): Acknowledgement {
+    if (this.#stopped) throw new GrailError('STOPPED', 'this verifier is stopping: try again soon');
+    if (this.#finished) throw new GrailError('STOPPED', 'this run is over: it accepts nothing more');
+    let message: Message | null = null;
+    try {
+      message = parseMessage(value);
+      return this.#accept(message);
+    } catch (error) {
+      if (!(error instanceof GrailError)) throw error;
+      this.#refused(message, error);
+      throw error;
+    }
+  }
+
+  #accept(message: Message): Acknowledgement {
+    const digest = messageDigest(this.state.domain, message);
+    const admission = this.state.admit(message, digest);
+    this.#expected.add(message.miner);
+    const window = 'window' in message ? message.window : this.state.enrolWindow;
+    const phase: Phase =
+      message.type === 'register' ? 'enrol' : message.type === 'proof' ? 'prove' : message.type;
+    let index: number;
+    if (admission.kind === 'duplicate') index = admission.index;
+    else {
+      index = this.#append(admission.entry);
+      this.#advance();
+    }
+    if (admission.kind === 'evidence') {
+      const posted = this.state.window(window)!.messages(message.type as 'enrol' | 'commit' | 'opening');
+      throw new GrailError(
+        'EQUIVOCATION',
+        'two different messages of this key in one phase: neither counts',
+        {
+          type: message.type,
+          window,
+          expected: toHex(posted.get(message.miner)!.digest),
+          got: toHex(digest),
+        },
+      );
+    }
+    return this.#acknowledge(digest, window, phase, index);
+  }
+
+  #acknowledge(digest: Uint8Array, window: number, phase: Phase, index: number): Acknowledgement {
+    const { identity } = this.#parts;
+    const promise = {
+      messageHash: toHex(digest),
+      window,
+      phase,
+      view: 0,
+      index,
+      treeSize: this.ledger.size,
+      treeRoot: toHex(this.ledger.root()),
+    };
+    const signature = identity.sign(attestationDigest(this.state.domain, 'acknowledgement', promise));
+    return { ...promise, verifier: identity.address, signature };
+  }
+
+  #refused(message: Message | null, error: GrailError): void {
+    const { log } = this.#parts;
+    const type = message?.type ?? 'unreadable';
+    const window = message !== null && 'window' in message ? message.window : null;
+    const miner = message?.miner ?? null;
+    log.warn(`refused ${type}`, { miner, window, code: error.code, reason: error.message, ...error.details });
+    this.#emit({ type: 'refused', miner, window, message: type, error: error.toJSON() });
+  }
+
+  /** Writes an entry and applies it. The entry is on disk before anyone hears of it. */
+  #append(entry: LedgerEntry): number {
+    const { index } = this.ledger.append(entry);
+    this.state.apply(entry, { signatureChecked: true });
+    this.#emit({ type: 'entry', index, entry });
+    return index;
+  }
+
+  #close(window: number, phase: Phase, body: CloserBody): void {
+    const { identity, log } = this.#parts;
+    const entry: LedgerEntry = { window, phase, view: 0, author: identity.address, body };
+    this.#append(entry);
+    this.ledger.putHead(this.#sign(window, phase));
+    clearTimeout(this.#timers.get(`${window} ${phase}`));
+    this.#timers.delete(`${window} ${phase}`);
+    log.info(`window ${window}: ${phase} closed by ${body.type}`, { entries: this.ledger.size });
+  }
+
+  #sign(window: number, phase: LedgerEntry['phase']): TreeHead {
+    const treeSize = this.ledger.size;
+    const treeRoot = toHex(this.ledger.root());
+    return signHead(this.state.domain, this.#parts.identity, { window, phase, view: 0, treeSize, treeRoot });
+  }
+
+  head(): TreeHead {
+    return this.ledger.heads().at(-1) ?? this.#sign(0, 'genesis');
+  }
+
+  receipt(window: number, miner: Hex): Receipt {
+    const found = this.#verdict(window);
+    const result = found?.body.results.find((element) => element.miner === miner);
+    if (found === undefined || result === undefined) {
+      throw new GrailError('NOT_FOUND', `there is no verdict on ${miner} in window ${window}`, {
+        window,
+        miner,
+      });
+    }
+    const { identity } = this.#parts;
+    const value = {
+      miner,
+      window,
+      view: 0,
+      slots: result.slots,
+      credit: result.credit,
+      resultHash: toHex(sha256(canonicalBytes(result))),
+      index: found.index,
+      insecureDev: this.state.genesis.insecureDev,
+    };
+    const signature = identity.sign(attestationDigest(this.state.domain, 'receipt', value));
+    return { ...value, result, verifier: identity.address, signature };
+  }
+
+  #verdict(window: number): { index: number; body: VerdictBody } | undefined {
+    for (const head of this.ledger.heads()) {
+      if (head.window !== window || head.phase !== 'prove') continue;
+      const index = head.treeSize - 1;
+      return { index, body: this.ledger.get(index).body as VerdictBody };
+    }
+    return undefined;
+  }
+
+  status(): NetworkStatus {
+    const { state } = this;
+    const newest = state.versions.at(-1)!;
+    return {
+      genesisHash: toHex(state.genesisHash),
+      insecureDev: state.genesis.insecureDev,
+      size: state.size,
+      policyVersion: newest.version,
+      policyRoot: newest.policyRoot,
+      trainerStateRoot: newest.trainerStateRoot,
+      verdicts: state.nextVerdict,
+      finished: this.#finished,
+      evaluation: this.#evaluation,
+      windows: [...state.windows.values()]
+        .filter(({ phase }) => phase !== 'done')
+        .map((window) => ({
+          window: window.window,
+          phase: window.phase,
+          policyVersion: window.open?.policyVersion ?? null,
+          enrolled: enrolled(window).length,
+          slots: enrolled(window).reduce((sum, miner) => sum + window.slots(miner), 0),
+          pending: this.#pending(window).length,
+        })),
+    };
+  }
+
+  subscribe(listener: (event: VerifierEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #emit(event: VerifierEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  /** Closes what can be closed, again and again, one round at a time. */
+  #advance(): void {
+    this.#again = true;
+    if (this.#running !== null || this.#stopped || this.#finished) return;
+    this.#running = (async () => {
+      // Let the message that caused this be acknowledged before anything else happens.
+      await Promise.resolve();
+      while (this.#again && !this.#stopped && !this.#finished) {
+        this.#again = false;
+        for (let window = this.state.nextVerdict; window <= this.state.enrolWindow; window++) {
+          if (await this.#step(this.state.window(window)!)) this.#again = true;
+          if (this.#stopped || this.#finished) return;
+        }
+      }
+    })().then(
+      () => {
+        this.#running = null;
+        if (this.#again) this.#advance();
+      },
+      (error: Error) => {
+        this.#running = null;
+        if (!this.#stopped) this.#failure?.(error);
+      },
+    );
+  }
+
+  #pending(window: WindowState): Hex[] {
+    const pending = this.state.pending(window);
+    return window.phase === 'enrol' ? pending.filter((miner) => this.#expected.has(miner)) : pending;
+  }
+
+  /** Closes the window's phase if it is time. True when it did. */
+  async #step(window: WindowState): Promise<boolean> {
+    const { phase } = window;
+    if (phase === 'done' || !this.#mayClose(window)) return false;
+    const key = `${window.window} ${phase}`;
+    const pending = this.#pending(window);
+    const nobody = phase === 'enrol' && enrolled(window).length === 0 && !this.#someoneMayEnrolLater();
+    if ((pending.length > 0 && !this.#expired.has(key)) || nobody) {
+      this.#arm(key);
+      return false;
+    }
+    if (pending.length > 0) {
+      this.#parts.log.warn(`window ${window.window}: ${phase} closes without ${pending.length} miners`, {
+        pending,
+      });
+      if (phase === 'enrol') for (const miner of pending) this.#expected.delete(miner);
+    }
+    this.#expired.delete(key);
+    if (phase === 'prove') return this.#publish(window);
+    this.#close(window.window, phase, await this.#body(window, phase));
+    if (phase === 'commit') this.#judge(window);
+    return true;
+  }
+
+  /** Whether a registered miner is kept out by the window's number alone: then an empty window brings it closer. */
+  #someoneMayEnrolLater(): boolean {
+    return [...this.state.miners.keys()].some((miner) => {
+      const refusal = this.state.enrolRefusal(miner, this.state.enrolWindow);
+      return refusal?.code === 'NOT_YET_ELIGIBLE' || refusal?.code === 'COOLING_DOWN';
+    });
+  }
+
+  /** Whether everything but the miners is ready for the phase to close. */
+  #mayClose(window: WindowState): boolean {
+    const before = this.state.window(window.window - 1);
+    switch (window.phase) {
+      case 'enrol': {
+        const { windows } = this.#parts.config;
+        const version = Math.max(0, window.window - this.state.genesis.lag);
+        return version < this.state.versions.length && (windows === null || window.window < windows);
+      }
+      case 'commit':
+        // Beacons are revealed in order.
+        return before === undefined || before.challenge !== null;
+      case 'opening':
+        return true;
+      case 'prove':
+        return window.window === this.state.nextVerdict;
+      case 'done':
+        return false;
+    }
+  }
+
+  #arm(key: string): void {
+    if (this.#timers.has(key)) return;
+    const timer = setTimeout(() => {
+      this.#timers.delete(key);
+      this.#expired.add(key);
+      this.#advance();
+    }, this.#parts.config.phaseTimeoutMs);
+    this.#timers.set(key, timer);
+  }
+
+  async #body(window: WindowState, phase: 'enrol' | 'commit' | 'opening'): Promise<CloserBody> {
+    const { beacon } = this.#parts;
+    switch (CLOSERS[phase]) {
+      case 'open': {
+        const beacon0 = await beacon.draw(window.window, 0);
+        return this.state.openBody(beacon0);
+      }
+      case 'challenge': {
+        const beacon1 = await beacon.draw(window.window, 1);
+        return this.state.challengeBody(window.window, beacon1);
+      }
+      case 'fold':
+        return this.state.foldBody(window.window, (rho) =>
+          foldDigest(foldVectors(this.#policyOf(window), rho)),
+        );
+    }
+  }
+
+  #policyOf(window: WindowState): Policy {
+    return this.#policies.get(window.open!.policyVersion)!;
+  }
+
+  /** Starts replay and training of a challenged window; openings and proofs come meanwhile. */
+  #judge(window: WindowState): void {
+    const { judge, config } = this.#parts;
+    const started = performance.now();
+    const outcome = (async (): Promise<WindowOutcome> => {
+      const work = await judge.process(windowInput(window));
+      const seconds = (performance.now() - started) / 1000;
+      const evaluation = this.#wantsEvaluation(work)
+        ? await judge.evaluate(work.policy, config.evaluationEpisodes)
+        : null;
+      return { work, evaluation, seconds };
+    })();
+    this.#outcomes.set(window.window, outcome);
+    outcome.catch((error: Error) => {
+      if (!this.#stopped) this.#failure?.(error);
+    });
+  }
+
+  /** An evaluation takes as long as a few windows of rollouts: it waits until the goal may be in reach. */
+  #wantsEvaluation(work: WindowWork): boolean {
+    const { goal, windows, evaluationEpisodes } = this.#parts.config;
+    if (evaluationEpisodes === 0) return false;
+    if (windows !== null && work.window === windows - 1) return true;
+    const { meanReturn } = work.update.metrics;
+    return goal !== null && typeof meanReturn === 'number' && meanReturn >= GOAL_IN_REACH * goal;
+  }
+
+  /** Checks a proof once, however often a verdict is assembled. */
+  #check: CheckProof = (publicSignals, proof) => {
+    const key = `${toHex(sha256(proof))} ${publicSignals[0]} ${publicSignals[1]}`;
+    let checked = this.#checkedProofs.get(key);
+    if (checked === undefined) {
+      checked = this.#parts.checkProof(publicSignals, proof);
+      checked.catch(() => {});
+      this.#checkedProofs.set(key, checked);
+    }
+    return checked;
+  };
+
+  async #publish(window: WindowState): Promise<boolean> {
+    const { blobs, keepTrainerState, log, config } = this.#parts;
+    const { work, evaluation, seconds } = await this.#outcomes.get(window.window)!;
+    await blobs.put(work.patch);
+    if (work.anchor !== null) await blobs.put(work.anchor);
+    await keepTrainerState(work.update.version, work.trainerState);
+    let verdict: VerdictBody;
+    let proofs: number;
+    do {
+      // A second proof may come while the first is checked: the verdict is that of all entries before it.
+      proofs = countProofs(window);
+      verdict = await assembleVerdict(this.state, window, work, this.#policyOf(window), this.#check);
+    } while (proofs !== countProofs(window));
+    if (this.#stopped) return false;
+    this.#policies.set(work.update.version, work.policy);
+    this.#policies.delete(work.update.version - 16);
+    if (config.windows !== null && window.window === config.windows - 1) this.#finished = true;
+    if (config.goal !== null && evaluation !== null && evaluation >= config.goal) this.#finished = true;
+    this.#outcomes.delete(window.window);
+    this.#checkedProofs.clear();
+    this.#close(window.window, 'prove', verdict);
+    if (evaluation !== null) {
+      const { version } = work.update;
+      this.#evaluation = { version, meanReturn: evaluation };
+      this.#emit({
+        type: 'evaluation',
+        version,
+        meanReturn: evaluation,
+        episodes: config.evaluationEpisodes,
+      });
+    }
+    for (const { miner, rejection } of verdict.results) {
+      if (rejection !== null)
+        log.warn(`window ${window.window}: rejected ${miner}: ${describeRejection(rejection)}`);
+    }
+    log.info(`window ${window.window}: verdict`, {
+      policy: work.update.version,
+      trained: verdict.results.filter(({ trained }) => trained).length,
+      meanReturn: work.update.metrics.meanReturn ?? null,
+      evaluation,
+      seconds: Number(seconds.toFixed(2)),
+    });
+    return true;
+  }
+}
+
+/** Part of the goal that the rollouts' own mean return must reach before the next policy is evaluated. */
+const GOAL_IN_REACH = 0.8;
+
+function countProofs(window: WindowState): number {
+  let count = 0;
+  for (const parts of window.proofs.values()) for (const posted of parts) count += posted.length;
+  return count;
+}
