@@ -2,10 +2,10 @@ import type { Rollouts } from '../src/environments/index.ts';
 import { PROOF_BYTES } from '../src/params/constants.ts';
 import { trace } from '../src/policy/index.ts';
 import { seedBlock, seedWords } from '../src/policy/philox.ts';
-import type { Opening } from '../src/proofs/opening.ts';
 import { traceDigest } from '../src/proofs/statement.ts';
 import { packedBytes } from '../src/protocol/actions.ts';
 import { concat, fromHex, type Hex, toHex, u64, utf8 } from '../src/protocol/bytes.ts';
+import { GrailError } from '../src/protocol/errors.ts';
 import { sha256, tag } from '../src/protocol/hash.ts';
 import { Identity } from '../src/protocol/identity.ts';
 import { type MessageOf, signMessage } from '../src/protocol/messages.ts';
@@ -60,7 +60,7 @@ const HOOKS: Record<CheatKind, Partial<Conduct>> = {
         }
       });
     },
-    proofs: fillerProof,
+    proofs: proveOrFill,
   },
 
   'stale-policy': {
@@ -74,10 +74,7 @@ const HOOKS: Record<CheatKind, Partial<Conduct>> = {
       }
       return right;
     },
-    async proofs(context, part, prove) {
-      const cheated = !sameActions(await this.rollouts!(context), await honest.rollouts(context));
-      return cheated ? fillerProof(context, part) : honest.proofs(context, part, prove);
-    },
+    proofs: proveOrFill,
   },
 
   'best-of-n': {
@@ -90,7 +87,7 @@ const HOOKS: Record<CheatKind, Partial<Conduct>> = {
       context.tell(`playing ${slots} slots and committing to the best ${input.slots}: ${chosen.join(', ')}`);
       return selectSlots(all, chosen);
     },
-    proofs: fillerProof,
+    proofs: proveOrFill,
   },
 
   'flip-one-action': {
@@ -107,14 +104,7 @@ const HOOKS: Record<CheatKind, Partial<Conduct>> = {
         if (at === step) actions[slot] = (actions[slot]! + 1) % context.genesis.architecture.actions;
       });
     },
-    async proofs(context, part, prove) {
-      try {
-        return [signedProof(context, part, await prove())];
-      } catch {
-        // The flipped step itself was challenged: no proof of it exists.
-        return fillerProof(context, part);
-      }
-    },
+    proofs: proveOrFill,
   },
 
   'short-commit': {
@@ -152,7 +142,6 @@ const HOOKS: Record<CheatKind, Partial<Conduct>> = {
       });
       return [signedOpening(context, digests, opening.observations)];
     },
-    proofs: fillerProof,
   },
 
   'replay-proof': {
@@ -209,12 +198,21 @@ function cheatWords(context: WindowContext): Uint32Array {
 }
 
 /**
- * What a cheat posts where no proof exists. Its commitment is rejected first, so nobody looks at these bytes; without
- * them everybody would wait for the phase's timer.
+ * Proves the challenged steps where they happen to be right. Where no proof exists, posts bytes that prove nothing: the
+ * commitment is rejected before anybody looks at them, and without them everybody would wait for the phase's timer.
  */
-async function fillerProof(context: WindowContext, part: number): Promise<MessageOf<'proof'>[]> {
-  context.tell('posting 256 bytes that prove nothing, since no proof exists');
-  return [signedProof(context, part, new Uint8Array(PROOF_BYTES))];
+async function proveOrFill(
+  context: WindowContext,
+  part: number,
+  prove: () => Promise<Uint8Array>,
+): Promise<MessageOf<'proof'>[]> {
+  try {
+    return [signedProof(context, part, await prove())];
+  } catch (error) {
+    if (!(error instanceof GrailError) || error.code !== 'WITNESS_FAILED') throw error;
+    context.tell('posting 256 bytes that prove nothing, since no proof exists');
+    return [signedProof(context, part, new Uint8Array(PROOF_BYTES))];
+  }
 }
 
 /** A commitment of the right shape to nothing, made at once. */

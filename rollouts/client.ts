@@ -1,12 +1,18 @@
 import type { ZodType, z } from 'zod';
 import { type Genesis, genesisHash, parseGenesis } from '../src/params/genesis.ts';
+import { statusSchema } from '../src/protocol/api.ts';
 import { type Hex, toHex } from '../src/protocol/bytes.ts';
 import { canonicalBytes } from '../src/protocol/canonical.ts';
 import { CODES, type Code } from '../src/protocol/codes.ts';
 import { GrailError } from '../src/protocol/errors.ts';
 import { sha256 } from '../src/protocol/hash.ts';
 import { recover } from '../src/protocol/identity.ts';
-import { attestationDigest, type Message, messageDigest, type SigningDomain } from '../src/protocol/messages.ts';
+import {
+  attestationDigest,
+  type Message,
+  messageDigest,
+  type SigningDomain,
+} from '../src/protocol/messages.ts';
 import {
   type Acknowledgement,
   acknowledgementSchema,
@@ -84,7 +90,9 @@ export class VerifierClient {
     const acknowledgement = parseReply(acknowledgementSchema, json(reply));
     const { verifier, signature, ...promise } = acknowledgement;
     if (promise.messageHash !== toHex(messageDigest(this.domain, message))) {
-      throw new GrailError('BAD_SIGNATURE', 'the verifier acknowledged another message', { got: promise.messageHash });
+      throw new GrailError('BAD_SIGNATURE', 'the verifier acknowledged another message', {
+        got: promise.messageHash,
+      });
     }
     this.#checkAttestation('acknowledgement', promise, verifier, signature);
     return acknowledgement;
@@ -104,7 +112,10 @@ export class VerifierClient {
     }
     const got = toHex(sha256(bytes));
     if (got !== hash) {
-      throw new GrailError('BLOB_CORRUPT', 'the verifier sent other bytes than the hash names', { expected: hash, got });
+      throw new GrailError('BLOB_CORRUPT', 'the verifier sent other bytes than the hash names', {
+        expected: hash,
+        got,
+      });
     }
     return bytes;
   }
@@ -128,9 +139,21 @@ export class VerifierClient {
       value.credit !== result.credit ||
       value.slots !== result.slots ||
       value.insecureDev !== this.genesis.insecureDev;
-    if (wrong) throw new GrailError('BAD_SIGNATURE', 'the receipt contradicts itself or is of something else', { window });
+    if (wrong)
+      throw new GrailError('BAD_SIGNATURE', 'the receipt contradicts itself or is of something else', {
+        window,
+      });
     this.#checkAttestation('receipt', value, verifier, signature);
     return receipt;
+  }
+
+  /**
+   * Whether the run that the verifier was started for is over: nothing more is accepted, ever.
+   * @throws GrailError UNREACHABLE, STOPPED
+   */
+  async finished({ signal }: Call = {}): Promise<boolean> {
+    const reply = await request(this.url, 'v1/status', { signal, timeoutMs: this.#timeoutMs });
+    return parseReply(statusSchema, json(reply)).finished;
   }
 
   #checkAttestation(
@@ -179,7 +202,8 @@ async function request(
     bytes = await readAll(response);
   } catch (error) {
     if (error instanceof GrailError) throw error;
-    if (options.signal?.aborted) throw new GrailError('STOPPED', 'the request was given up', {}, { cause: error });
+    if (options.signal?.aborted)
+      throw new GrailError('STOPPED', 'the request was given up', {}, { cause: error });
     const why = timeout.aborted ? `did not answer within ${options.timeoutMs} ms` : 'cannot be reached';
     throw new GrailError('UNREACHABLE', `the verifier at ${base.href} ${why}`, { path }, { cause: error });
   }
@@ -209,8 +233,13 @@ function refusal(base: URL, path: string, status: number, bytes: Uint8Array): Gr
   const parsed = errorSchema.safeParse((value as { error?: unknown } | null)?.error);
   if (parsed.success) return remoteError(parsed.data);
   // A proxy in front of a verifier that is down answers 502 to 504 in its own words.
-  if (status >= 502) return new GrailError('UNREACHABLE', `the verifier at ${base.href} is not up`, { path, status });
-  return new GrailError('INTERNAL', `${base.href}${path} answered ${status} without an error of this protocol`, { status });
+  if (status >= 502)
+    return new GrailError('UNREACHABLE', `the verifier at ${base.href} is not up`, { path, status });
+  return new GrailError(
+    'INTERNAL',
+    `${base.href}${path} answered ${status} without an error of this protocol`,
+    { status },
+  );
 }
 
 /** An error that came over the wire, as the error that was thrown there. */
@@ -228,7 +257,12 @@ function json(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (error) {
-    throw new GrailError('BAD_REQUEST', 'the verifier answered with something that is not JSON', {}, { cause: error });
+    throw new GrailError(
+      'BAD_REQUEST',
+      'the verifier answered with something that is not JSON',
+      {},
+      { cause: error },
+    );
   }
 }
 
@@ -249,4 +283,3 @@ export function eventsUrl(url: URL): URL {
   socket.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
   return socket;
 }
-

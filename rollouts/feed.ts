@@ -102,10 +102,14 @@ function handle(options: FeedOptions, socket: WebSocket, frame: ServerFrame, onA
     case 'hello': {
       const expected = toHex(options.genesisHash);
       if (frame.genesisHash !== expected) {
-        throw new GrailError('GENESIS_MISMATCH', `the verifier at ${options.url.href} now runs another network`, {
-          expected,
-          got: frame.genesisHash,
-        });
+        throw new GrailError(
+          'GENESIS_MISMATCH',
+          `the verifier at ${options.url.href} now runs another network`,
+          {
+            expected,
+            got: frame.genesisHash,
+          },
+        );
       }
       const from = options.next();
       if (frame.size < from) {
@@ -115,16 +119,19 @@ function handle(options: FeedOptions, socket: WebSocket, frame: ServerFrame, onA
           { expected: from, got: frame.size },
         );
       }
-      return send(socket, { type: 'subscribe', from, entries: 'closers', miner: options.miner });
+      send(socket, { type: 'subscribe', from, entries: 'closers', miner: options.miner });
+      return;
     }
     case 'entry': {
       const entry = entrySchema.safeParse(frame.entry);
       if (!entry.success) throw malformed(`entry ${frame.index}: ${entry.error.issues[0]!.message}`);
-      return options.onEntry(frame.index, entry.data);
+      options.onEntry(frame.index, entry.data);
+      return;
     }
     case 'synced':
       onAlive();
-      return options.onSynced();
+      options.onSynced();
+      return;
     case 'error':
       throw remoteError(frame.error);
     case 'refused':

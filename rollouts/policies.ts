@@ -51,7 +51,8 @@ export class PolicyStore {
     let loaded = this.#loaded.get(version);
     if (loaded === undefined) {
       const policy = this.#policies.get(version);
-      if (policy === undefined) throw new GrailError('INTERNAL', `policy ${version} was not reached`, { version });
+      if (policy === undefined)
+        throw new GrailError('INTERNAL', `policy ${version} was not reached`, { version });
       loaded = this.#backend.load(policy);
       this.#loaded.set(version, loaded);
     }
@@ -103,10 +104,14 @@ export function initialPolicy(genesis: Genesis): Policy {
   const { policy } = initialise(genesis);
   const root: Hex = toHex(policyRoot(policy));
   if (root !== genesis.initialPolicyRoot) {
-    throw new GrailError('GENESIS_INVALID', 'initialSeed does not give the initial policy that genesis names', {
-      expected: genesis.initialPolicyRoot,
-      got: root,
-    });
+    throw new GrailError(
+      'GENESIS_INVALID',
+      'initialSeed does not give the initial policy that genesis names',
+      {
+        expected: genesis.initialPolicyRoot,
+        got: root,
+      },
+    );
   }
   return policy;
 }

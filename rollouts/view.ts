@@ -134,7 +134,10 @@ export class NetworkView {
     const policyVersion = Math.max(0, body.window - this.genesis.lag);
     const expected = this.versions[policyVersion]?.policyRoot;
     if (body.policyVersion !== policyVersion || body.policyRoot !== expected) {
-      throw invalid(index, `window ${body.window} must use policy ${policyVersion} with root ${expected ?? '(not published yet)'}`);
+      throw invalid(
+        index,
+        `window ${body.window} must use policy ${policyVersion} with root ${expected ?? '(not published yet)'}`,
+      );
     }
     const policyRoot = fromHex(body.policyRoot);
     const seed = windowSeed({ genesisHash: this.genesisHash, window: body.window, policyRoot, beacon0 });
@@ -162,7 +165,8 @@ export class NetworkView {
       challengeSeed: window.challenge!.seed,
       openingsRoot: fromHex(body.openingsRoot),
     });
-    if (bytesToBig(fromHex(body.rho)) !== rho) throw invalid(index, 'rho is not the one that the openings give');
+    if (bytesToBig(fromHex(body.rho)) !== rho)
+      throw invalid(index, 'rho is not the one that the openings give');
     window.fold = { rho };
     window.phase = 'prove';
   }
@@ -195,9 +199,13 @@ export class NetworkView {
   #drawn(which: 0 | 1, text: Hex): Uint8Array {
     const value = fromHex(text);
     if (!checkBeacon(this.genesis.beacon, which, value, this.#beacons[which])) {
-      throw new GrailError('BEACON_INVALID', `beacon ${which} is not the next value of its chain: do not trust this verifier`, {
-        got: text,
-      });
+      throw new GrailError(
+        'BEACON_INVALID',
+        `beacon ${which} is not the next value of its chain: do not trust this verifier`,
+        {
+          got: text,
+        },
+      );
     }
     this.#beacons[which] = value;
     return value;
@@ -220,5 +228,7 @@ function emptyWindow(window: number): WindowView {
 }
 
 function invalid(index: number, message: string): GrailError {
-  return new GrailError('LEDGER_INVALID', `entry ${index}: ${message}: do not trust this verifier`, { index });
+  return new GrailError('LEDGER_INVALID', `entry ${index}: ${message}: do not trust this verifier`, {
+    index,
+  });
 }

@@ -71,7 +71,9 @@ export function connectionFailure(error: Error & { code?: string }): GrailError 
 
 /** The refusal of somebody who asks too often or for too much at once. `Retry-After` is its `retryAfterSeconds`. */
 export function tooMany(what: string, waitMs: number): GrailError {
-  return new GrailError('TOO_MANY_REQUESTS', what, { retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)) });
+  return new GrailError('TOO_MANY_REQUESTS', what, {
+    retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)),
+  });
 }
 
 /** The value of Retry-After for an error, or undefined. */

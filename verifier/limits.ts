@@ -1,3 +1,6 @@
+/** Entries of one page of /v1/entries; part of the interface, so that clients may count on it. */
+export const PAGE_ENTRIES = 256;
+
 /**
  * What a gateway takes from strangers. Every bound is listed in docs/LIMITS.md. None of them decides a verdict: they
  * protect one machine, and another verifier may choose others.
@@ -31,8 +34,6 @@ export interface GatewayLimits {
   readonly messagesBurst: number;
   /** Addresses whose rates are remembered; the least recently seen is forgotten. About 100 bytes each. */
   readonly rememberedAddresses: number;
-  /** Entries of one page. */
-  readonly pageEntries: number;
   /** Bytes of entries after which a page ends; the first entry is always given, and may have 8 MiB. */
   readonly pageBytes: number;
   /** Bytes of blobs that are being sent at one time: they are held in memory. One blob is always sent. */
@@ -72,7 +73,6 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   messagesPerSecond: 100,
   messagesBurst: 400,
   rememberedAddresses: 65_536,
-  pageEntries: 256,
   pageBytes: 8_388_608,
   blobBytesInFlight: 268_435_456,
   sockets: 1_024,

@@ -45,7 +45,9 @@ function operation(route: Route): Schema {
     parameters: [...parameters('path', route.params), ...parameters('query', route.query)],
     ...(route.body === undefined
       ? {}
-      : { requestBody: { required: true, content: { 'application/json': { schema: reference(route.body) } } } }),
+      : {
+          requestBody: { required: true, content: { 'application/json': { schema: reference(route.body) } } },
+        }),
     responses: { 200: success(route.answer), ...failures([...COMMON, ...route.codes]) },
   };
 }
@@ -125,7 +127,12 @@ function jsonSchema(schema: ZodType): Schema {
 
 function components(): Record<string, Schema> {
   const registry = z.registry<{ id: string }>();
-  const named = { ...COMPONENTS, Failure: failureSchema, ClientFrame: clientFrameSchema, ServerFrame: serverFrameSchema };
+  const named = {
+    ...COMPONENTS,
+    Failure: failureSchema,
+    ClientFrame: clientFrameSchema,
+    ServerFrame: serverFrameSchema,
+  };
   for (const [id, schema] of Object.entries(named)) registry.add(schema, { id });
   const { schemas } = z.toJSONSchema(registry, { ...OPTIONS, uri: (id) => `#/components/schemas/${id}` });
   const plain: Record<string, Schema> = {};

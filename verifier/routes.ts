@@ -20,7 +20,7 @@ import { GrailError } from '../src/protocol/errors.ts';
 import { messageSchema, parseMessage } from '../src/protocol/messages.ts';
 import { acknowledgementSchema, receiptSchema } from '../src/protocol/wire.ts';
 import type { BlobStore } from '../src/storage/blobs.ts';
-import type { GatewayLimits } from './limits.ts';
+import { type GatewayLimits, PAGE_ENTRIES } from './limits.ts';
 import type { SequencerView } from './types.ts';
 
 /** What routes answer from. */
@@ -89,7 +89,7 @@ const pageQuery = z.strictObject({
   /** First entry wanted. */
   from: counter.default(0),
   /** Entries wanted at most. */
-  limit: z.int().min(1).max(256).default(256),
+  limit: z.int().min(1).max(PAGE_ENTRIES).default(PAGE_ENTRIES),
 });
 const inclusionQuery = z.strictObject({
   index: counter,
@@ -294,7 +294,7 @@ function page(ledger: Ledger, wanted: { from: number; limit: number }, limits: G
   const { from } = wanted;
   const { size } = ledger;
   checkSize(ledger, from);
-  const end = Math.min(size, from + Math.min(wanted.limit, limits.pageEntries));
+  const end = Math.min(size, from + wanted.limit);
   const decoder = new TextDecoder();
   const entries: string[] = [];
   let bytes = 0;

@@ -143,6 +143,7 @@ export class Sequencer implements SequencerView {
   }
 
   #accept(message: Message): Acknowledgement {
+    this.state.precheck(message);
     const digest = messageDigest(this.state.domain, message);
     const admission = this.state.admit(message, digest);
     this.#expected.add(message.miner);

@@ -14,25 +14,31 @@ export type TensorflowName = 'cpu' | 'wasm';
 /** float32 values that one pass may hold in its widest layer (16 MiB): a full wasm heap corrupts silently. */
 const PASS_VALUES = 4_194_304;
 
+/** Starts run one after another: the engine gives up a start that another overtakes. */
+let starts: Promise<unknown> = Promise.resolve();
+
 /**
  * Starts a TensorFlow.js backend and makes it the active one. There is one engine a process: code that shares it with
  * another backend calls `activate` before its first operation.
  * @throws GrailError BACKEND_UNAVAILABLE when it does not start.
  */
-export async function startTensorflow(name: TensorflowName): Promise<typeof tf> {
+export function startTensorflow(name: TensorflowName): Promise<typeof tf> {
+  const result = starts.then(() => start(name));
+  starts = result.catch(() => {});
+  return result;
+}
+
+async function start(name: TensorflowName): Promise<typeof tf> {
   // Without it, the cpu backend greets every process with an advertisement.
   tf.enableProdMode();
-  if (tf.findBackend(name) === null || tf.getBackend() !== name) {
-    const quiet = name === 'wasm' ? await prepareWasm() : () => {};
-    let started = false;
-    try {
-      started = await tf.setBackend(name);
-    } catch (cause) {
-      throw unavailable(name, 'failed to start', cause);
-    } finally {
-      quiet();
-    }
-    if (!started) throw unavailable(name, 'failed to start');
+  if (tf.getBackend() === name) return tf;
+  const restore = name === 'wasm' ? await prepareWasm() : () => {};
+  try {
+    if (!(await tf.setBackend(name))) throw unavailable(name, 'failed to start');
+  } catch (cause) {
+    throw cause instanceof GrailError ? cause : unavailable(name, 'failed to start', cause);
+  } finally {
+    restore();
   }
   return tf;
 }
@@ -99,6 +105,7 @@ export async function tensorflowBackend(name: TensorflowName): Promise<Backend> 
       activate(name);
       return loadPolicy(name, policy);
     },
+    // The engine is the whole process's and stays.
     dispose() {},
   };
 }

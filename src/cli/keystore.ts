@@ -71,15 +71,15 @@ export function inspectKeystore(file: string): KeystoreInfo {
 }
 
 /**
- * Makes a key and writes it, encrypted, to a new file that only its owner can read.
+ * Writes a key, a new one unless it is given, encrypted, to a new file that only its owner can read.
  * @throws GrailError USAGE when the file exists: a key is never overwritten
  */
 export async function createKeystore(
   file: string,
   password: string,
   strength: keyof typeof SCRYPT,
+  privateKey: Uint8Array = randomBytes(32),
 ): Promise<Identity> {
-  const privateKey = randomBytes(32);
   const account = { address: computeAddress(toHex(privateKey)), privateKey: toHex(privateKey) };
   const json = await encryptKeystoreJson(account, password, { scrypt: SCRYPT[strength] });
   mkdirSync(dirname(file), { recursive: true });

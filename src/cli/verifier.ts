@@ -23,8 +23,16 @@ export const command = defineCommand({
     port,
     phaseTimeout: z.number().min(0.1).max(86_400).default(60).describe('seconds a phase waits for a miner'),
     windows: windows.unwrap().unwrap().optional().describe('stop after this many windows'),
-    goal: goal.unwrap().unwrap().optional().describe('stop when the mean return of 100 episodes reaches this'),
-    seed: z.int().min(0).optional().describe('new network: make it reproducible, keys and challenges included'),
+    goal: goal
+      .unwrap()
+      .unwrap()
+      .optional()
+      .describe('stop when the mean return of 100 episodes reaches this'),
+    seed: z
+      .int()
+      .min(0)
+      .optional()
+      .describe('new network: make it reproducible, keys and challenges included'),
     json: z.boolean().default(false).describe('print events as one JSON object a line on stdout'),
   }),
   async run({ flags, signal, out, err }) {
@@ -33,7 +41,11 @@ export const command = defineCommand({
     const log = lineLog((line) => err(line.trimEnd()));
     const onProgress = ({ message }: { message: string }) => log.info(message);
     if (!directory.exists) {
-      const devnet = await makeDevnet({ seed: flags.seed ?? null, miners: 0, artefacts: { onProgress, signal } });
+      const devnet = await makeDevnet({
+        seed: flags.seed ?? null,
+        miners: 0,
+        artefacts: { onProgress, signal },
+      });
       await directory.create(devnet);
       log.info('made a new development network', { directory: directory.path });
     }

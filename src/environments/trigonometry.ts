@@ -1,6 +1,6 @@
 /**
  * Sine and cosine from IEEE basic operations only: `Math.sin` may differ between engines and versions, and environments
- * decide verdicts. Results are within 0.51 units in the last place for |x| ≤ 0.25 and within 0.75 for |x| ≤ 10^6
+ * decide verdicts. Results are within 0.53 units in the last place for |x| ≤ 0.25 and within 0.85 for |x| ≤ 10^6
  * (test/unit/trigonometry.test.ts measures it against 200-bit arithmetic).
  *
  * The argument is reduced by multiples of π/2 in three parts (Cody and Waite), to r + t with |r| ≤ π/4 and t its

@@ -132,19 +132,25 @@ export async function loadCircuitArtefacts(
 /**
  * Only the verification key of a specification: from circuits/keys when it is committed there, from the cache, or by
  * making all artefacts.
- * @throws GrailError as `loadArtefacts`
+ * @throws GrailError as `loadArtefacts`, and KEY_MISMATCH when the committed key is not the one that its file names
  */
 export async function loadVerificationKey(
   spec: CircuitSpec,
-  options: ArtefactOptions = {},
+  options: ArtefactOptions & { readonly committedKeys?: string } = {},
 ): Promise<{ readonly verificationKey: VerificationKey; readonly verificationKeyHash: string }> {
   const { name } = generateCircuit(spec);
-  const committed = await readFile(committedKeyPath(name), 'utf8').catch(() => undefined);
-  if (committed !== undefined) {
-    const { verificationKey } = JSON.parse(committed) as CommittedKey;
-    return { verificationKey, verificationKeyHash: verificationKeyHash(verificationKey) };
+  const path = join(options.committedKeys ?? committedKeys(), `${name}.json`);
+  const text = await readFile(path, 'utf8').catch(() => undefined);
+  if (text === undefined) return loadArtefacts(spec, options);
+  const committed = JSON.parse(text) as CommittedKey;
+  const hash = verificationKeyHash(committed.verificationKey);
+  if (hash !== committed.verificationKeyHash) {
+    throw new GrailError('KEY_MISMATCH', `the key in ${path} was altered: restore the file`, {
+      expected: committed.verificationKeyHash,
+      got: hash,
+    });
   }
-  return loadArtefacts(spec, options);
+  return { verificationKey: committed.verificationKey, verificationKeyHash: hash };
 }
 
 /** A verification key in circuits/keys, with where it comes from. */
@@ -162,12 +168,12 @@ export interface CommittedKey {
   readonly verificationKey: VerificationKey;
 }
 
-function committedKeyPath(name: string): string {
-  return join(packageRoot(), 'circuits', 'keys', `${name}.json`);
+function committedKeys(): string {
+  return join(packageRoot(), 'circuits', 'keys');
 }
 
-/** Writes the key of an artefact set to circuits/keys, for committing. Returns the path. */
-export async function writeCommittedKey(artefacts: Artefacts): Promise<string> {
+/** Writes the key of an artefact set to circuits/keys (or `folder`), for committing. Returns the path. */
+export async function writeCommittedKey(artefacts: Artefacts, folder = committedKeys()): Promise<string> {
   const committed: CommittedKey = {
     circuit: artefacts.name,
     spec: artefacts.spec,
@@ -181,8 +187,8 @@ export async function writeCommittedKey(artefacts: Artefacts): Promise<string> {
     },
     verificationKey: artefacts.verificationKey,
   };
-  const path = committedKeyPath(artefacts.name);
-  await mkdir(join(packageRoot(), 'circuits', 'keys'), { recursive: true });
+  await mkdir(folder, { recursive: true });
+  const path = join(folder, `${artefacts.name}.json`);
   await writeFile(path, `${JSON.stringify(committed, null, 2)}\n`);
   return path;
 }

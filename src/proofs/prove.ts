@@ -53,6 +53,7 @@ export async function createProver(
       const witness = await calculator.calculate(input);
       const between = performance.now();
       if (single) global.curve_bn128 = single;
+      else if (global.curve_bn128 === (await bn254())) global.curve_bn128 = null;
       const result = await groth16.prove(zkey, witness).catch((error: unknown): never => {
         throw new GrailError(
           'PROVER_FAILED',

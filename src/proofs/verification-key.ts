@@ -32,7 +32,7 @@ export interface VerificationKey {
  * anything; so it is recognised by its numbers, whatever a file beside it claims.
  */
 export const DEVELOPMENT_ALPHA_X =
-  '1851521979600385113882472218105849982928559032256064201944055156172839520582';
+  1851521979600385113882472218105849982928559032256064201944055156172839520582n;
 
 /** SHA-256 over the canonical JSON (RFC 8785) of the key: what genesis pins. */
 export function verificationKeyHash(key: VerificationKey): Hex {
@@ -41,7 +41,7 @@ export function verificationKeyHash(key: VerificationKey): Hex {
 
 /** Whether the key comes from the development setup, whose secrets are public. */
 export function isDevelopmentKey(key: VerificationKey): boolean {
-  return key.vk_alpha_1[0] === DEVELOPMENT_ALPHA_X;
+  return BigInt(key.vk_alpha_1[0]) === DEVELOPMENT_ALPHA_X;
 }
 
 /**

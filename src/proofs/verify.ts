@@ -51,7 +51,7 @@ function prepareKey(curve: Curve, key: VerificationKey): PreparedKey {
   const unusable = (field: string) =>
     new GrailError('KEY_MISMATCH', `the verification key is unusable: ${field}; fetch it again`, { field });
   const number = (text: string, field: string): bigint => {
-    const value = /^[0-9]{1,77}$/.test(text) ? BigInt(text) : BASE_FIELD;
+    const value = /^(?:0|[1-9][0-9]{0,76})$/.test(text) ? BigInt(text) : BASE_FIELD;
     if (value >= BASE_FIELD) throw unusable(`${field} has a coordinate that is not canonical`);
     return value;
   };

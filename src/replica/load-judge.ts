@@ -39,16 +39,20 @@ export function genesisStart(genesis: Genesis, trainer: Trainer): JudgeStart {
 }
 
 /**
- * The policies that windows in flight may use, rebuilt from the store: the newest anchor before them, then patches.
+ * Published policies of a range of versions, rebuilt from the store: the newest anchor before them, then patches.
+ * @param range versions from `first` to `last`, both included; the ones that windows in flight may use unless given
  * @throws GrailError BLOB_MISSING, BLOB_CORRUPT, PATCH_FORMAT, PATCH_BASE_MISMATCH or PATCH_TARGET_MISMATCH
  */
 export async function storedPolicies(
   versions: readonly PolicyVersion[],
   blobs: Pick<BlobStore, 'get'>,
   genesis: Genesis,
+  range: { readonly first: number; readonly last: number } = {
+    first: Math.max(0, versions.length - KEPT_POLICIES),
+    last: versions.length - 1,
+  },
 ): Promise<Map<number, Policy>> {
-  const newest = versions.length - 1;
-  const first = Math.max(0, newest - KEPT_POLICIES + 1);
+  const { first, last } = range;
   let at = first;
   while (versions[at]!.anchor === null) at--;
   const root = (version: number) => fromHex(versions[version]!.policyRoot);
@@ -56,13 +60,9 @@ export async function storedPolicies(
   const policies = new Map<number, Policy>();
   for (let version = at; ; version++) {
     if (version >= first) policies.set(version, policy);
-    if (version === newest) return policies;
-    policy = applyPatch(
-      policy,
-      root(version),
-      await blobs.get(versions[version + 1]!.patch!.hash),
-      root(version + 1),
-    );
+    if (version === last) return policies;
+    const { patch, policyRoot: target } = versions[version + 1]!;
+    policy = applyPatch(policy, root(version), await blobs.get(patch!.hash), fromHex(target));
   }
 }
 

@@ -1,4 +1,5 @@
 import type { LedgerEntry } from '../ledger/entry.ts';
+import { PROOF_BYTES } from '../params/constants.ts';
 import { type Genesis, genesisHash } from '../params/genesis.ts';
 import { rhoFrom } from '../proofs/fold.ts';
 import { FIELD_ORDER } from '../proofs/poseidon.ts';
@@ -13,6 +14,7 @@ import {
   checkSignature,
   type Message,
   type MessageOf,
+  type MessageType,
   messageDigest,
   type SigningDomain,
 } from '../protocol/messages.ts';
@@ -43,6 +45,8 @@ export interface PolicyVersion {
 }
 
 interface MinerRecord {
+  /** Entry that registered it; 0 for those of genesis. */
+  readonly entry: number;
   /** First window it may enrol in. */
   readonly eligibleFrom: number;
   /** Last window it may not enrol in after losing its bond; −1 when free. */
@@ -104,7 +108,7 @@ export class NetworkState {
   }
 
   #register(miner: Hex, eligibleFrom: number): void {
-    this.miners.set(miner, { eligibleFrom, coolingUntil: -1, credit: 0n });
+    this.miners.set(miner, { entry: this.size, eligibleFrom, coolingUntil: -1, credit: 0n });
   }
 
   /** Parts of a miner's proof: one for each B challenges. */
@@ -120,7 +124,7 @@ export class NetworkState {
   enrolRefusal(miner: Hex, window: number): GrailError | null {
     const record = this.miners.get(miner);
     if (record === undefined) {
-      return new GrailError('NOT_REGISTERED', 'register this key first', { miner });
+      return notRegistered(miner);
     }
     if (window < record.eligibleFrom) {
       return new GrailError('NOT_YET_ELIGIBLE', `this key may enrol from window ${record.eligibleFrom}`, {
@@ -169,26 +173,45 @@ export class NetworkState {
   }
 
   /**
+   * The rules that cost nothing to check: a known key, the right phase, the right size. To be asked before a megabyte is
+   * hashed or a signer recovered.
+   * @throws GrailError NOT_REGISTERED, PHASE_NOT_OPEN, PHASE_CLOSED, NOT_ENROLLED, COMMIT_SHAPE, COMMIT_MISSING,
+   * OPENING_SHAPE, OPENING_MISSING, PROOF_ENCODING
+   */
+  precheck(message: Message): void {
+    if (message.type === 'register') return;
+    if (!this.miners.has(message.miner)) throw notRegistered(message.miner);
+    const state = this.#inPhase(message.window, phaseOf(message.type));
+    if (message.type === 'commit') this.#checkCommitSize(state, message);
+    else if (message.type === 'opening') this.#checkOpeningSize(state, message);
+    else if (message.type === 'proof') this.#checkProofSize(state, message);
+  }
+
+  /**
    * Decides what becomes of a message now, without changing anything.
    * @throws GrailError with the code of the first rule that it breaks
    */
-  admit(message: Message, digest: Uint8Array = messageDigest(this.domain, message)): Admission {
+  admit(message: Message, knownDigest?: Uint8Array): Admission {
+    this.precheck(message);
+    const digest = knownDigest ?? messageDigest(this.domain, message);
     checkSignature(message, digest);
     return this.#place(message, digest);
   }
 
   /** Where a message whose signature was checked goes. */
   #place(message: Message, digest: Uint8Array): Admission {
+    this.precheck(message);
     const fresh = (window: number, phase: Phase, kind: 'new' | 'evidence' = 'new'): Admission => ({
       kind,
       entry: { window, phase, view: 0, author: message.miner, body: message },
     });
     if (message.type === 'register') {
-      if (this.miners.has(message.miner)) return { kind: 'duplicate', index: -1 };
+      const known = this.miners.get(message.miner);
+      if (known !== undefined) return { kind: 'duplicate', index: known.entry };
       return fresh(this.enrolWindow, 'enrol');
     }
-    const phase: Phase = message.type === 'proof' ? 'prove' : message.type;
-    const state = this.#inPhase(message.window, phase);
+    const phase = phaseOf(message.type);
+    const state = this.windows.get(message.window)!;
     if (message.type === 'proof')
       return this.#placeProof(state, message, digest) ?? fresh(message.window, phase);
 
@@ -198,7 +221,7 @@ export class NetworkState {
     if (again !== undefined) return { kind: 'duplicate', index: again.index };
     if (message.type === 'enrol') this.#checkEnrol(message);
     else if (message.type === 'commit') this.#checkCommit(state, message);
-    else this.#checkOpening(state, message);
+    else this.#checkOpening(message);
     if (posted.conflict(message.miner) !== undefined) throw equivocation(message, before!.digest, digest);
     return fresh(message.window, phase, before === undefined ? 'new' : 'evidence');
   }
@@ -247,7 +270,7 @@ export class NetworkState {
     }
   }
 
-  #checkCommit(state: WindowState, message: MessageOf<'commit'>): void {
+  #checkCommitSize(state: WindowState, message: MessageOf<'commit'>): void {
     const slots = state.slots(message.miner);
     if (slots === 0) {
       throw new GrailError('NOT_ENROLLED', `the miner is not enrolled in window ${message.window}`, {
@@ -255,20 +278,9 @@ export class NetworkState {
         window: message.window,
       });
     }
-    const root = toHex(state.open!.policyRoot);
-    if (message.policyRoot !== root) {
-      throw new GrailError(
-        'POLICY_ROOT_MISMATCH',
-        'the commitment names another policy than the window uses',
-        {
-          expected: root,
-          got: message.policyRoot,
-        },
-      );
-    }
     const steps = slots * this.genesis.stepsPerSlot;
     const expected = packedBytes(steps, this.genesis.architecture.actions);
-    const got = message.actions.length / 2 - 1;
+    const got = hexBytes(message.actions);
     if (got !== expected) {
       throw new GrailError('COMMIT_SHAPE', `the commitment must hold the actions of all ${steps} steps`, {
         expected: `${expected} bytes`,
@@ -277,7 +289,16 @@ export class NetworkState {
     }
   }
 
-  #checkOpening(state: WindowState, message: MessageOf<'opening'>): void {
+  #checkCommit(state: WindowState, message: MessageOf<'commit'>): void {
+    const root = toHex(state.open!.policyRoot);
+    if (message.policyRoot === root) return;
+    throw new GrailError('POLICY_ROOT_MISMATCH', 'the commitment names another policy than the window uses', {
+      expected: root,
+      got: message.policyRoot,
+    });
+  }
+
+  #checkOpeningSize(state: WindowState, message: MessageOf<'opening'>): void {
     if (state.commits.countedOf(message.miner) === undefined) {
       throw new GrailError('COMMIT_MISSING', 'there is no commitment of this miner that could be opened', {
         miner: message.miner,
@@ -285,18 +306,21 @@ export class NetworkState {
       });
     }
     const width = this.genesis.architecture.observation * this.genesis.challengesPerMiner;
-    const observations = fromHex(message.observations);
-    if (message.traceDigests.length !== this.parts || observations.length !== width) {
+    const got = hexBytes(message.observations);
+    if (message.traceDigests.length !== this.parts || got !== width) {
       throw new GrailError(
         'OPENING_SHAPE',
         'an opening holds one digest a proof and every challenged observation',
         {
           expected: `${this.parts} digests, ${width} observation bytes`,
-          got: `${message.traceDigests.length} digests, ${observations.length} observation bytes`,
+          got: `${message.traceDigests.length} digests, ${got} observation bytes`,
         },
       );
     }
-    const forbidden = observations.indexOf(0x80);
+  }
+
+  #checkOpening(message: MessageOf<'opening'>): void {
+    const forbidden = fromHex(message.observations).indexOf(0x80);
     if (forbidden >= 0) {
       throw new GrailError(
         'INT8_RANGE',
@@ -317,19 +341,27 @@ export class NetworkState {
     }
   }
 
-  #placeProof(state: WindowState, message: MessageOf<'proof'>, digest: Uint8Array): Admission | null {
+  #checkProofSize(state: WindowState, message: MessageOf<'proof'>): void {
     if (state.openings.countedOf(message.miner) === undefined) {
       throw new GrailError('OPENING_MISSING', 'there is no opening of this miner that could be proven', {
         miner: message.miner,
         window: message.window,
       });
     }
-    if (message.part >= this.parts || message.proof.length !== 2 + 2 * 256) {
-      throw new GrailError('PROOF_ENCODING', `a proof is 256 bytes, for a part below ${this.parts}`, {
-        expected: `256 bytes, part < ${this.parts}`,
-        got: `${message.proof.length / 2 - 1} bytes, part ${message.part}`,
-      });
+    const got = hexBytes(message.proof);
+    if (message.part >= this.parts || got !== PROOF_BYTES) {
+      throw new GrailError(
+        'PROOF_ENCODING',
+        `a proof is ${PROOF_BYTES} bytes, for a part below ${this.parts}`,
+        {
+          expected: `${PROOF_BYTES} bytes, part < ${this.parts}`,
+          got: `${got} bytes, part ${message.part}`,
+        },
+      );
     }
+  }
+
+  #placeProof(state: WindowState, message: MessageOf<'proof'>, digest: Uint8Array): Admission | null {
     const posted = state.proofs.get(message.miner)?.[message.part] ?? [];
     const again = posted.find((p) => equalBytes(p.digest, digest));
     if (again !== undefined) return { kind: 'duplicate', index: again.index };
@@ -417,14 +449,12 @@ export class NetworkState {
       if (index === 0) this.#applyGenesis(entry);
       else this.#applyEntry(entry, options.signatureChecked ?? false);
     } catch (error) {
-      if (error instanceof GrailError && error.code !== 'LEDGER_INVALID') {
-        throw new GrailError('LEDGER_INVALID', `entry ${index}: ${error.message}`, {
-          index,
-          rule: error.code,
-          ...error.details,
-        });
-      }
-      throw error;
+      if (!(error instanceof GrailError)) throw error;
+      throw new GrailError('LEDGER_INVALID', `entry ${index}: ${error.message}`, {
+        ...error.details,
+        index,
+        rule: error.code,
+      });
     }
     this.size++;
   }
@@ -634,6 +664,20 @@ function equivocation(message: Message, first: Uint8Array, second: Uint8Array): 
     expected: toHex(first),
     got: toHex(second),
   });
+}
+
+function notRegistered(miner: Hex): GrailError {
+  return new GrailError('NOT_REGISTERED', 'register this key first', { miner });
+}
+
+/** The phase in which a message is posted. */
+function phaseOf(type: Exclude<MessageType, 'register'>): Phase {
+  return type === 'proof' ? 'prove' : type;
+}
+
+/** Bytes of a hex string, without making them. */
+function hexBytes(hex: Hex): number {
+  return hex.length / 2 - 1;
 }
 
 function invalid(message: string): GrailError {

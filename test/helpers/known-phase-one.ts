@@ -26,7 +26,8 @@ export async function writeKnownPhaseOne(
   const curve = await buildBn128(true);
   const powers = (count: number, factor: bigint) => {
     const out: bigint[] = [];
-    for (let i = 0, power = factor % ORDER; i < count; i++, power = (power * secrets.tau) % ORDER) out.push(power);
+    for (let i = 0, power = factor % ORDER; i < count; i++, power = (power * secrets.tau) % ORDER)
+      out.push(power);
     return out;
   };
   const g1 = (scalars: bigint[]) =>

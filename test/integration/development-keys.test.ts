@@ -4,8 +4,6 @@ import { join } from 'node:path';
 import { buildBn128, type Curve } from 'ffjavascript';
 import { powersOfTau, zKey } from 'snarkjs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { toHex } from '../../src/protocol/bytes.ts';
-import { sha256 } from '../../src/protocol/hash.ts';
 import { compileCircuit } from '../../src/proofs/compile.ts';
 import { insecureDevSecrets, makeInsecureDevKeys } from '../../src/proofs/development-keys.ts';
 import { groth16Setup } from '../../src/proofs/groth16-setup.ts';
@@ -16,6 +14,8 @@ import {
   type VerificationKey,
   verificationKeyHash,
 } from '../../src/proofs/verification-key.ts';
+import { toHex } from '../../src/protocol/bytes.ts';
+import { sha256 } from '../../src/protocol/hash.ts';
 import { expectCode } from '../helpers/expect-code.ts';
 import { writeKnownPhaseOne } from '../helpers/known-phase-one.ts';
 import { PRODUCT_CIRCUIT } from '../helpers/product-circuit.ts';
@@ -61,7 +61,8 @@ describe('the development setup', () => {
     const expected = sections(await readFile(theirs));
     const ours = sections(await groth16Setup(await buildBn128(true), parseR1cs(r1cs), secrets));
     expect([...ours.keys()].sort()).toEqual([...expected.keys()].sort());
-    for (const id of [1, 2, 3, 4, 5, 6, 7, 8, 9]) expect(ours.get(id), `section ${id}`).toBe(expected.get(id));
+    for (const id of [1, 2, 3, 4, 5, 6, 7, 8, 9])
+      expect(ours.get(id), `section ${id}`).toBe(expected.get(id));
   });
 
   test('gives the same bytes every time', async () => {
@@ -70,7 +71,12 @@ describe('the development setup', () => {
   });
 
   test('gives the proving and verification keys that docs/PROTOCOL.md states for the test circuit', async () => {
-    expect({ r1cs: toHex(sha256(r1cs)), verificationKey: verificationKeyHash(key) }).toMatchInlineSnapshot();
+    expect({ r1cs: toHex(sha256(r1cs)), verificationKey: verificationKeyHash(key) }).toMatchInlineSnapshot(`
+      {
+        "r1cs": "0x05d3e08403fb05658c9a7068347d59c4f60f8fcc75f1eab30fbac6f6a9a636e5",
+        "verificationKey": "0x7ae0f013b5285a72249f21c5b2cb8085eb51fee843ac7634454b25ece775e0c2",
+      }
+    `);
   });
 
   test('exports the verification key that snarkjs exports', async () => {

@@ -10,6 +10,7 @@ import { denseArchitecture } from '../support/pulse.ts';
 
 const runs = process.env.GRAIL_LONG ? 20_000 : 300;
 const options = { numRuns: runs, seed: 20_261 };
+const limits = { timeout: 1_200_000 };
 
 const architectures = fc
   .tuple(
@@ -66,24 +67,28 @@ const updates = architectures.chain((architecture) =>
 const patchOf = (base: Policy, target: Policy) =>
   encodePatch({ base, target, baseRoot: policyRoot(base), targetRoot: policyRoot(target) });
 
-test('a patched policy is bit-identical to the target, whatever changed, and the base is as it was', () => {
-  fc.assert(
-    fc.property(updates, ({ base, target }) => {
-      const before = tensorBytes(base);
-      const patched = applyPatch(base, policyRoot(base), patchOf(base, target), policyRoot(target));
-      expect(tensorBytes(patched)).toEqual(tensorBytes(target));
-      expect(tensorBytes(base)).toEqual(before);
-      const shared = patched.layers.some(({ weight, bias }, i) => {
-        const from = base.layers[i]!;
-        return weight.buffer === from.weight.buffer || bias.buffer === from.bias.buffer;
-      });
-      expect(shared).toBe(false);
-    }),
-    options,
-  );
-});
+test(
+  'a patched policy is bit-identical to the target, whatever changed, and the base is as it was',
+  limits,
+  () => {
+    fc.assert(
+      fc.property(updates, ({ base, target }) => {
+        const before = tensorBytes(base);
+        const patched = applyPatch(base, policyRoot(base), patchOf(base, target), policyRoot(target));
+        expect(tensorBytes(patched)).toEqual(tensorBytes(target));
+        expect(tensorBytes(base)).toEqual(before);
+        const shared = patched.layers.some(({ weight, bias }, i) => {
+          const from = base.layers[i]!;
+          return weight.buffer === from.weight.buffer || bias.buffer === from.bias.buffer;
+        });
+        expect(shared).toBe(false);
+      }),
+      options,
+    );
+  },
+);
 
-test('merging consecutive patches gives byte for byte the patch from first to last', () => {
+test('merging consecutive patches gives byte for byte the patch from first to last', limits, () => {
   fc.assert(
     fc.property(updates, ({ base, target, other }) => {
       const merged = mergePatches([patchOf(base, target), patchOf(target, other), patchOf(other, base)]);
@@ -94,7 +99,7 @@ test('merging consecutive patches gives byte for byte the patch from first to la
   );
 });
 
-test('an anchor gives back its policy bit for bit', () => {
+test('an anchor gives back its policy bit for bit', limits, () => {
   fc.assert(
     fc.property(updates, ({ target }) => {
       const decoded = decodeAnchor(encodeAnchor(target), policyRoot(target), target.architecture);
@@ -105,34 +110,38 @@ test('an anchor gives back its policy bit for bit', () => {
   );
 });
 
-test('every sequence of decisions survives the range coder, and other bytes for it do not exist', () => {
-  const decisions = fc.array(fc.tuple(fc.nat(3), fc.boolean()), { maxLength: 400 });
-  fc.assert(
-    fc.property(decisions, fc.nat(255), (list, extra) => {
-      const code = (coder: BitCoder, known: number[] | null) => {
-        const model = new BitModel(3);
-        return list.map(([context], i) =>
-          context === 3 ? coder.direct(1, known?.[i] ?? 0) : coder.bit(model, context, known?.[i] ?? 0),
-        );
-      };
-      const bits = list.map(([, bit]) => (bit ? 1 : 0));
-      const bytes = encodeCanonical<number[]>(bits, code);
-      expect(decodeCanonical<number[]>(bytes, code)).toEqual(bits);
-      const others = [Uint8Array.of(...bytes, extra), bytes.subarray(0, Math.max(0, bytes.length - 1))];
-      for (const other of others.filter(({ length }) => length !== bytes.length)) {
-        try {
-          // The cut or extended bytes may be the code of other decisions, never of these.
-          expect(decodeCanonical<number[]>(other, code)).not.toEqual(bits);
-        } catch (error) {
-          expect(error).toMatchObject({ code: 'PATCH_FORMAT' });
+test(
+  'every sequence of decisions survives the range coder, and other bytes for it do not exist',
+  limits,
+  () => {
+    const decisions = fc.array(fc.tuple(fc.nat(3), fc.boolean()), { maxLength: 400 });
+    fc.assert(
+      fc.property(decisions, fc.nat(255), (list, extra) => {
+        const code = (coder: BitCoder, known: number[] | null) => {
+          const model = new BitModel(3);
+          return list.map(([context], i) =>
+            context === 3 ? coder.direct(1, known?.[i] ?? 0) : coder.bit(model, context, known?.[i] ?? 0),
+          );
+        };
+        const bits = list.map(([, bit]) => (bit ? 1 : 0));
+        const bytes = encodeCanonical<number[]>(bits, code);
+        expect(decodeCanonical<number[]>(bytes, code)).toEqual(bits);
+        const others = [Uint8Array.of(...bytes, extra), bytes.subarray(0, Math.max(0, bytes.length - 1))];
+        for (const other of others.filter(({ length }) => length !== bytes.length)) {
+          try {
+            // The cut or extended bytes may be the code of other decisions, never of these.
+            expect(decodeCanonical<number[]>(other, code)).not.toEqual(bits);
+          } catch (error) {
+            expect(error).toMatchObject({ code: 'PATCH_FORMAT' });
+          }
         }
-      }
-    }),
-    options,
-  );
-});
+      }),
+      options,
+    );
+  },
+);
 
-test('skewed decisions that carry through long runs of 0xff bytes survive', () => {
+test('skewed decisions that carry through long runs of 0xff bytes survive', limits, () => {
   // A context near certainty leaves the interval just under a byte boundary again and again.
   fc.assert(
     fc.property(fc.array(fc.nat(65_534), { minLength: 50, maxLength: 300 }), fc.boolean(), (list, high) => {
@@ -150,7 +159,7 @@ test('skewed decisions that carry through long runs of 0xff bytes survive', () =
   );
 });
 
-test('integers from 1 to the maximum survive, larger ones are refused by the encoder', () => {
+test('integers from 1 to the maximum survive, larger ones are refused by the encoder', limits, () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 4_194_304 }).chain((maximum) =>
@@ -177,7 +186,7 @@ test('integers from 1 to the maximum survive, larger ones are refused by the enc
   );
 });
 
-test('two different updates never share a patch', () => {
+test('two different updates never share a patch', limits, () => {
   fc.assert(
     fc.property(updates, ({ base, target, other }) => {
       const same = equalBytes(tensorBytes(target), tensorBytes(other));

@@ -16,6 +16,16 @@ const policy = randomPolicy(CARTPOLE_MLP, 1);
 const observations = randomObservations(9, 4, 2);
 const expected = forward(policy, observations, 9);
 
+test('cpu and wasm may be started at the same time, twice each', async () => {
+  const names = ['wasm', 'cpu', 'cpu', 'wasm'] as const;
+  const backends = await Promise.all(names.map(loadBackend));
+  for (const backend of backends) {
+    const loaded = backend.load(policy);
+    expect(loaded.logits(observations, 9)).toEqual(expected);
+    loaded.dispose();
+  }
+});
+
 test('cpu and wasm work side by side in one process, call by call', async () => {
   const loaded = [];
   for (const name of ['cpu', 'wasm', 'reference'] as const)

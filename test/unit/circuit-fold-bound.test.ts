@@ -30,12 +30,11 @@ component main {public [rho, u, c]} = Main();
 }
 
 /**
- * Errors of `steps` steps, each below 2^limitBits, whose folded sum is a non-zero multiple of r; undefined when the
- * first `tries` multiples have none.
+ * Errors of `steps` steps, each of less than `limit`, whose folded sum is a non-zero multiple of r; undefined when the
+ * first `tries` multiples have none. A digit is below 2^(width − 1) one time in four.
  */
-function cancellingErrors(steps: number, limitBits: number, tries: number): bigint[] | undefined {
+function cancellingErrors(steps: number, limit: bigint, tries: number): bigint[] | undefined {
   const base = 1n << BigInt(stride);
-  const limit = 1n << BigInt(limitBits);
   for (let k = 1n; k <= BigInt(tries); k++) {
     let rest = k * FIELD_ORDER;
     const errors: bigint[] = [];
@@ -84,7 +83,7 @@ describe('the bound on steps that one fold equation covers', () => {
     const truth = x.map(([p, q]) =>
       [0, 1].map((i) => BigInt(weight[2 * i]! * p! + weight[2 * i + 1]! * q! + bias[i]!)),
     );
-    const errors = cancellingErrors(steps, width - 2, 2 ** 24)!;
+    const errors = cancellingErrors(steps, 2n ** BigInt(width - 1) - 40_000n, 2 ** 26)!;
     const forged = truth.map(([y0, y1], b) => [y0! + errors[b]!, y1!]);
     for (const [y0] of forged) {
       expect(y0! + BigInt(offset) >= 0n && y0! + BigInt(offset) < 2n ** BigInt(width)).toBe(true);

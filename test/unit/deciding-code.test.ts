@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
  * Code that decides must give the same bits in every engine: ECMA-262 leaves sin, pow, exp and the like to the
  * implementation, and clocks and Math.random are not functions of the ledger.
  */
-const DECIDING = ['policy', 'environments', 'training', 'protocol'];
+const DECIDING = ['policy', 'environments', 'training', 'protocol', 'replica', 'ledger', 'params'];
 
 /** Exactly specified by ECMA-262 or IEEE 754. */
 const ALLOWED = new Set(['abs', 'ceil', 'clz32', 'floor', 'fround', 'imul', 'max', 'min', 'sqrt']);

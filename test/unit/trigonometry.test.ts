@@ -17,14 +17,14 @@ function worstError(range: number): number {
   return worst;
 }
 
-test('sine and cosine are within 0.51 units in the last place on a quarter of a radian', () => {
-  expect(worstError(0.25)).toBeLessThan(0.51);
+test('sine and cosine are within 0.53 units in the last place on a quarter of a radian', () => {
+  expect(worstError(0.25)).toBeLessThan(0.53);
 });
 
 test.each([0.8, 7, 1000, 1_000_000])(
-  'sine and cosine are within 0.75 units in the last place up to %d',
+  'sine and cosine are within 0.85 units in the last place up to %d',
   (range) => {
-    expect(worstError(range)).toBeLessThan(0.75);
+    expect(worstError(range)).toBeLessThan(0.85);
   },
 );
 
@@ -41,8 +41,8 @@ test('angles next to multiples of a right angle keep their accuracy', () => {
   for (let n = -8; n <= 8; n++) {
     const x = n * 1.5707963267948966;
     if (n === 0) continue;
-    expect(ulpsApart(sine(x), sineOf(fromDouble(x)))).toBeLessThan(0.75);
-    expect(ulpsApart(cosine(x), cosineOf(fromDouble(x)))).toBeLessThan(0.75);
+    expect(ulpsApart(sine(x), sineOf(fromDouble(x)))).toBeLessThan(0.85);
+    expect(ulpsApart(cosine(x), cosineOf(fromDouble(x)))).toBeLessThan(0.85);
   }
 });
 

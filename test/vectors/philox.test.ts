@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { philox4x32, seedBlock, seedWords } from '../../src/policy/philox.ts';
 import { fromHex } from '../../src/protocol/bytes.ts';
 
-/** Random123 1.14, tests/kat_vectors, lines "philox4x32 10": counter, key, answer. */
+/** Random123, tests/kat_vectors, lines "philox4x32 10": counter, key, answer. */
 const KNOWN_ANSWERS = [
   ['00000000 00000000 00000000 00000000', '00000000 00000000', '6627e8d5 e169c58d bc57ac4c 9b00dbd8'],
   ['ffffffff ffffffff ffffffff ffffffff', 'ffffffff ffffffff', '408f276d 41c83b0e a20bc7c6 6d5451fd'],

@@ -1,0 +1,66 @@
+import {
+  BACKEND_NAMES,
+  type Backend,
+  type BackendName,
+  loadBackend,
+  selfTest,
+} from '../src/backends/index.ts';
+import type { Policy } from '../src/policy/index.ts';
+import { GrailError } from '../src/protocol/errors.ts';
+
+export type BackendChoice = BackendName | 'auto';
+
+/** Passes that are timed, after as many that are not: the first ones compile. */
+const TIMED_PASSES = 64;
+
+/**
+ * A backend that passed its self-test: the one asked for, or with `auto` the fastest at this policy and batch.
+ * @param batch slots that step together
+ * @param now milliseconds of a clock that only moves forward
+ * @throws GrailError BACKEND_NOT_EXACT or BACKEND_UNAVAILABLE
+ */
+export async function chooseBackend(
+  choice: BackendChoice,
+  policy: Policy,
+  batch: number,
+  now: () => number = performance.now.bind(performance),
+): Promise<Backend> {
+  if (choice !== 'auto') return tested(await loadBackend(choice), policy);
+  const timed: { backend: Backend; ms: number }[] = [];
+  for (const name of BACKEND_NAMES) {
+    try {
+      const backend = await loadBackend(name);
+      timed.push({ backend, ms: passMs(backend, policy, batch, now) });
+    } catch (error) {
+      // One that this machine lacks is no choice.
+      if (!(error instanceof GrailError) || error.code !== 'BACKEND_UNAVAILABLE') throw error;
+    }
+  }
+  timed.sort((a, b) => a.ms - b.ms);
+  let failure: unknown = new GrailError('BACKEND_UNAVAILABLE', 'no backend starts on this machine');
+  for (const { backend } of timed) {
+    try {
+      return await tested(backend, policy);
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+async function tested(backend: Backend, policy: Policy): Promise<Backend> {
+  await selfTest(backend, policy.architecture);
+  return backend;
+}
+
+/** Milliseconds of one policy pass. */
+function passMs(backend: Backend, policy: Policy, batch: number, now: () => number): number {
+  const loaded = backend.load(policy);
+  const observations = new Int8Array(batch * policy.architecture.observation).fill(1);
+  for (let pass = 0; pass < TIMED_PASSES; pass++) loaded.logits(observations, batch);
+  const before = now();
+  for (let pass = 0; pass < TIMED_PASSES; pass++) loaded.logits(observations, batch);
+  const ms = (now() - before) / TIMED_PASSES;
+  loaded.dispose();
+  return ms;
+}

@@ -1,0 +1,155 @@
+import type { Hex } from '../src/protocol/bytes.ts';
+import type { Json } from '../src/protocol/canonical.ts';
+import { CODES, type Code } from '../src/protocol/codes.ts';
+import { describeRejection, type Rejection } from '../src/protocol/errors.ts';
+
+/** What a miner reports, in the order in which it happens. With --json each is one line. */
+export type MinerEvent =
+  | { readonly event: 'connected'; readonly entries: number; readonly window: number }
+  | {
+      readonly event: 'disconnected';
+      readonly code: Code;
+      readonly message: string;
+      readonly retryMs: number;
+    }
+  | { readonly event: 'registered'; readonly miner: Hex; readonly enrolsFrom: number }
+  | { readonly event: 'waiting'; readonly code: Code; readonly message: string; readonly from: number }
+  | { readonly event: 'enrolled'; readonly window: number; readonly slots: number }
+  | { readonly event: 'phase'; readonly window: number; readonly phase: string }
+  | {
+      readonly event: 'policy';
+      readonly window: number;
+      readonly version: number;
+      /** Blobs fetched and their bytes: what PULSE cost. */
+      readonly blobs: number;
+      readonly bytes: number;
+      readonly seconds: number;
+    }
+  | {
+      readonly event: 'rollouts';
+      readonly window: number;
+      readonly slots: number;
+      readonly steps: number;
+      readonly meanReturn: number | null;
+      readonly seconds: number;
+    }
+  | { readonly event: 'committed' | 'opened'; readonly window: number; readonly index: number }
+  | {
+      readonly event: 'proved';
+      readonly window: number;
+      readonly part: number;
+      readonly parts: number;
+      readonly index: number;
+      readonly seconds: number;
+    }
+  | { readonly event: 'cheating'; readonly window: number; readonly kind: string; readonly what: string }
+  | {
+      readonly event: 'verdict';
+      readonly window: number;
+      readonly credit: number;
+      /** Credited to this key since the network began. */
+      readonly total: string;
+      readonly trained: boolean;
+      readonly insecureDev: boolean;
+      /** Entry of the verdict. */
+      readonly index: number;
+    }
+  | {
+      readonly event: 'rejected';
+      readonly window: number | null;
+      /** The verifier refused a message, or its verdict found something false. */
+      readonly at: 'gate' | 'verdict';
+      /** The message that was refused; null in a verdict. */
+      readonly message: string | null;
+      readonly code: Code;
+      readonly slot?: number;
+      readonly step?: number;
+      readonly part?: number;
+      readonly expected?: Json;
+      readonly got?: Json;
+      readonly reason: string;
+    }
+  | {
+      readonly event: 'failed';
+      readonly step: string;
+      readonly code: Code;
+      readonly message: string;
+      readonly retryMs: number | null;
+    }
+  | { readonly event: 'finished' }
+  | { readonly event: 'stopping'; readonly windows: readonly number[] }
+  | {
+      readonly event: 'stopped';
+      readonly windows: number;
+      readonly verdicts: number;
+      readonly rejections: number;
+      readonly credit: string;
+    };
+
+/** A rejection from a verdict, with the sentence for people. */
+export function verdictRejection(window: number, rejection: Rejection): MinerEvent {
+  return {
+    event: 'rejected',
+    window,
+    at: 'verdict',
+    message: null,
+    ...rejection,
+    reason: describeRejection(rejection),
+  };
+}
+
+/** The event as one line for a terminal. */
+export function describeEvent(event: MinerEvent): string {
+  const at = 'window' in event && event.window !== null ? `window ${event.window}: ` : '';
+  switch (event.event) {
+    case 'connected':
+      return `connected: ${event.entries} entries, window ${event.window} is open for enrolment`;
+    case 'disconnected':
+      return `${event.code}: ${event.message}; trying again in ${seconds(event.retryMs / 1000)}`;
+    case 'registered':
+      return `registered ${event.miner}: may enrol from window ${event.enrolsFrom}`;
+    case 'waiting':
+      return `waiting for window ${event.from}: ${event.code}: ${event.message}`;
+    case 'enrolled':
+      return `${at}enrolled with ${event.slots} slots`;
+    case 'phase':
+      return `${at}${event.phase}`;
+    case 'policy':
+      return `${at}policy ${event.version} by PULSE: ${event.blobs} blobs, ${event.bytes} bytes, ${seconds(event.seconds)}`;
+    case 'rollouts': {
+      const mean =
+        event.meanReturn === null ? 'no episode ended' : `mean return ${event.meanReturn.toFixed(1)}`;
+      return `${at}rollouts: ${event.slots} slots of ${event.steps} steps, ${mean}, ${seconds(event.seconds)}`;
+    }
+    case 'committed':
+      return `${at}committed (entry ${event.index})`;
+    case 'opened':
+      return `${at}opened (entry ${event.index})`;
+    case 'proved':
+      return `${at}proved part ${event.part + 1} of ${event.parts} (entry ${event.index}), ${seconds(event.seconds)}`;
+    case 'cheating':
+      return `${at}cheating: ${event.what}`;
+    case 'verdict': {
+      const notice = event.insecureDev ? ' (insecure-dev network: worth nothing)' : '';
+      return `${at}credited ${event.credit}, ${event.total} so far${notice}`;
+    }
+    case 'rejected':
+      return event.at === 'verdict'
+        ? `${at}rejected: ${event.reason}`
+        : `${at}the verifier refused the ${event.message}: ${event.code}: ${event.reason}`;
+    case 'failed': {
+      const next = event.retryMs === null ? 'given up' : `trying again in ${seconds(event.retryMs / 1000)}`;
+      return `${event.step}: ${event.code}: ${event.message} (${CODES[event.code].fault}); ${next}`;
+    }
+    case 'finished':
+      return 'the run is over: the verifier accepts nothing more (Ctrl-C ends the miner)';
+    case 'stopping':
+      return event.windows.length === 0
+        ? 'stopping'
+        : `stopping after window ${event.windows.join(' and ')}; once more to stop at once`;
+    case 'stopped':
+      return `stopped: ${event.windows} windows, ${event.rejections} rejections, ${event.credit} credited in all`;
+  }
+}
+
+const seconds = (value: number) => `${value.toFixed(2)} s`;

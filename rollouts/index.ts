@@ -1,0 +1,20 @@
+/**
+ * The miner: makes the rollouts that the network asks of one key, commits to them, and proves challenged steps.
+ *
+ * @example
+ * const client = await VerifierClient.connect({ url: 'http://127.0.0.1:7420' });
+ * const miner = createMiner({ client, identity, slots: 16, backend, prover: pool, log: console.log, signal });
+ * const { credit } = await miner.run();
+ */
+export { type BackendChoice, chooseBackend } from './backend.ts';
+export { CHEAT_KINDS, CHEATS, type CheatKind, cheat } from './cheats.ts';
+export { type ClientOptions, VerifierClient } from './client.ts';
+export { type Conduct, honest, type WindowContext } from './conduct.ts';
+export { describeEvent, type MinerEvent } from './events.ts';
+export { type FeedOptions, followLedger } from './feed.ts';
+export { commitMessage, generateRollouts, type RolloutInput } from './generate.ts';
+export { createMiner, type Miner, type MinerOptions, type MinerSummary } from './miner.ts';
+export { dueSteps, type Step } from './plan.ts';
+export { type CatchUp, initialPolicy, PolicyStore } from './policies.ts';
+export { NetworkView, type WindowView } from './view.ts';
+export { type Prover, WindowWork } from './work.ts';

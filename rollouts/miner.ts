@@ -1,0 +1,442 @@
+import type { Backend } from '../src/backends/index.ts';
+import type { LedgerEntry } from '../src/ledger/entry.ts';
+import { canonicalText } from '../src/protocol/canonical.ts';
+import { GrailError } from '../src/protocol/errors.ts';
+import type { Identity } from '../src/protocol/identity.ts';
+import { type Message, signMessage } from '../src/protocol/messages.ts';
+import type { Acknowledgement } from '../src/protocol/wire.ts';
+import { Backoff, type BackoffOptions, pause } from './backoff.ts';
+import type { VerifierClient } from './client.ts';
+import { type Conduct, honest } from './conduct.ts';
+import { type MinerEvent, verdictRejection } from './events.ts';
+import { followLedger } from './feed.ts';
+import { dueSteps, mayEnrol, type Step, stepKey } from './plan.ts';
+import { PolicyStore } from './policies.ts';
+import { NetworkView, type WindowView } from './view.ts';
+import { type Prover, WindowWork } from './work.ts';
+
+export interface MinerOptions {
+  readonly client: VerifierClient;
+  readonly identity: Identity;
+  /** Slots to enrol: a multiple of the group size, at most maxSlots. */
+  readonly slots: number;
+  /** A backend that passed its self-test. */
+  readonly backend: Backend;
+  readonly prover: Prover;
+  readonly conduct?: Conduct;
+  /** Windows to take part in before stopping; no end when absent. */
+  readonly windows?: number;
+  readonly log: (event: MinerEvent) => void;
+  /** Stops at once, in the middle of whatever is under way. */
+  readonly signal: AbortSignal;
+  readonly backoff?: Partial<BackoffOptions>;
+  /** Milliseconds, for reports; the monotonic clock unless given. */
+  readonly now?: () => number;
+}
+
+export interface MinerSummary {
+  readonly windows: number;
+  readonly verdicts: number;
+  readonly rejections: number;
+  readonly credit: bigint;
+}
+
+export interface Miner {
+  readonly view: NetworkView;
+  /**
+   * Mines until `stop`, the wanted number of windows or the end of the network's run, and finishes what it enrolled in.
+   * @throws GrailError STOPPED when aborted; GENESIS_MISMATCH, LEDGER_INVALID, … when the verifier cannot be trusted
+   */
+  run(): Promise<MinerSummary>;
+  /** Enrols in no more windows; `run` resolves when those it is enrolled in are over. */
+  stop(): void;
+}
+
+/** A miner of one key on one network. It keeps nothing on disk: the ledger says what it has done. */
+export function createMiner(options: MinerOptions): Miner {
+  return new WindowMiner(options);
+}
+
+/** Refusals that are a matter of waiting for another window. */
+const WAIT = new Set(['COOLING_DOWN', 'NOT_YET_ELIGIBLE']);
+
+/** What was done in one window. */
+interface Job {
+  readonly done: Set<string>;
+  /** A message was refused for good: nothing more is posted in this window. */
+  abandoned: boolean;
+  work: WindowWork | null;
+}
+
+class WindowMiner implements Miner {
+  readonly view: NetworkView;
+  readonly #options: MinerOptions;
+  readonly #conduct: Conduct;
+  readonly #policies: PolicyStore;
+  readonly #jobs = new Map<number, Job>();
+  readonly #busy = new Set<string>();
+  readonly #delayed = new Set<string>();
+  readonly #backoffs = new Map<string, Backoff>();
+  /** Windows that it took part in. */
+  readonly #joined = new Set<number>();
+  /** Ends the feed and everything under way, when the run is over or aborted. */
+  readonly #ending = new AbortController();
+  readonly #signal: AbortSignal;
+  #synced = false;
+  #started = false;
+  #stopping = false;
+  /** The verifier said that its run is over; a later one may go on. */
+  #finished = false;
+  #verdicts = 0;
+  #rejections = 0;
+  #fatal: unknown = null;
+
+  constructor(options: MinerOptions) {
+    const { client, identity, backend } = options;
+    this.#options = options;
+    this.#conduct = options.conduct ?? honest;
+    this.#signal = AbortSignal.any([options.signal, this.#ending.signal]);
+    this.view = new NetworkView(client.genesis, identity.address);
+    this.#policies = new PolicyStore(client.genesis, backend, (hash) =>
+      client.blob(hash, { signal: this.#signal }),
+    );
+  }
+
+  async run(): Promise<MinerSummary> {
+    const { client, identity, signal, log, backoff } = this.#options;
+    try {
+      await followLedger({
+        url: client.url,
+        genesisHash: client.genesisHash,
+        miner: identity.address,
+        next: () => this.view.next,
+        signal: this.#signal,
+        onEntry: (index, entry) => this.#entry(index, entry),
+        onSynced: () => this.#sync(),
+        onDown: (error, retryMs) => {
+          log({
+            event: 'disconnected',
+            code: error.code,
+            message: error.message,
+            retryMs: Math.round(retryMs),
+          });
+        },
+        ...(backoff && { backoff }),
+      });
+    } finally {
+      this.#ending.abort();
+      this.#policies.dispose();
+    }
+    if (this.#fatal !== null) throw this.#fatal;
+    if (signal.aborted) throw new GrailError('STOPPED', 'the miner was stopped before its windows were over');
+    const summary = {
+      windows: this.#joined.size,
+      verdicts: this.#verdicts,
+      rejections: this.#rejections,
+      credit: this.view.credit,
+    };
+    log({ event: 'stopped', ...summary, credit: String(summary.credit) });
+    return summary;
+  }
+
+  stop(): void {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    this.#options.log({ event: 'stopping', windows: this.#unfinished().map(({ window }) => window) });
+    void this.#checkFinished();
+    this.#reconcile();
+  }
+
+  #entry(index: number, entry: LedgerEntry): void {
+    const state = this.view.windows.get(entry.window);
+    const before = state?.phase;
+    this.view.apply(index, entry);
+    if (!this.#synced) return;
+    if (state !== undefined && state.phase !== before && this.#joined.has(state.window)) {
+      this.#options.log({ event: 'phase', window: state.window, phase: state.phase });
+    }
+    this.#reconcile();
+  }
+
+  #sync(): void {
+    const { log } = this.#options;
+    log({ event: 'connected', entries: this.view.next, window: this.view.enrolWindow });
+    if (!this.#started) {
+      // Verdicts that were there before this process are history.
+      for (const { window, phase } of this.view.windows.values()) {
+        if (phase === 'done') this.#job(window).done.add(stepKey({ kind: 'settle', window }));
+      }
+      this.#started = true;
+    }
+    this.#synced = true;
+    this.#finished = false;
+    this.#delayed.clear();
+    this.#reconcile();
+  }
+
+  /** Starts every step that is due and not under way. */
+  #reconcile(): void {
+    if (!this.#synced || this.#signal.aborted) return;
+    for (const window of this.#jobs.keys()) if (!this.view.windows.has(window)) this.#jobs.delete(window);
+    for (const state of this.view.windows.values()) {
+      if (state.phase !== 'done' && this.view.slots(state) > 0) this.#joined.add(state.window);
+    }
+    for (const step of dueSteps(this.view, this.#conduct, this.#joins())) {
+      const key = stepKey(step);
+      if (this.#finished && step.kind !== 'settle') continue;
+      if (this.#busy.has(key) || this.#delayed.has(key)) continue;
+      if (step.kind !== 'register') {
+        const job = this.#job(step.window);
+        if (job.done.has(key) || (job.abandoned && step.kind !== 'settle')) continue;
+      }
+      this.#busy.add(key);
+      void this.#perform(step)
+        .catch((error) => this.#failed(step, error))
+        .finally(() => {
+          this.#busy.delete(key);
+          this.#reconcile();
+        });
+    }
+    const nothingLeft = this.#busy.size === 0 && this.#unfinished().length === 0;
+    if (!this.#joins() && (nothingLeft || this.#finished)) this.#ending.abort();
+  }
+
+  /** Whether it enters another window. */
+  #joins(): boolean {
+    const { windows } = this.#options;
+    return !this.#stopping && (windows === undefined || this.#joined.size < windows);
+  }
+
+  /** Windows whose verdict concerns this miner and is not settled. */
+  #unfinished(): WindowView[] {
+    return [...this.view.windows.values()].filter((state) => {
+      const done = this.#jobs.get(state.window)?.done;
+      if (state.phase !== 'done')
+        return this.view.slots(state) > 0 || done?.has(`enrol ${state.window}`) === true;
+      return state.result !== null && done?.has(`settle ${state.window}`) !== true;
+    });
+  }
+
+  #job(window: number): Job {
+    let job = this.#jobs.get(window);
+    if (job === undefined) {
+      job = { done: new Set(), abandoned: false, work: null };
+      this.#jobs.set(window, job);
+    }
+    return job;
+  }
+
+  #work(window: number): WindowWork {
+    const job = this.#job(window);
+    if (job.work === null) {
+      const { client, identity, slots, prover, log } = this.#options;
+      const state = this.view.windows.get(window)!;
+      const told = new Set<string>();
+      const context = {
+        genesis: client.genesis,
+        genesisHash: client.genesisHash,
+        domain: client.domain,
+        identity,
+        view: this.view,
+        window: state,
+        slots: this.view.slots(state) || slots,
+        policies: this.#policies,
+        tell: (what: string) => {
+          if (!told.has(what)) log({ event: 'cheating', window, kind: this.#conduct.name, what });
+          told.add(what);
+        },
+      };
+      const now = this.#now;
+      job.work = new WindowWork(context, { conduct: this.#conduct, prover, log, signal: this.#signal, now });
+    }
+    return job.work;
+  }
+
+  readonly #now = (): number => (this.#options.now ?? performance.now.bind(performance))();
+
+  async #perform(step: Step): Promise<void> {
+    const { client, identity, slots, log } = this.#options;
+    const miner = identity.address;
+    if (step.kind === 'register') {
+      const sent = await this.#post(step, [
+        signMessage(client.domain, identity, { type: 'register', miner }),
+      ]);
+      if (sent !== null) log({ event: 'registered', miner, enrolsFrom: sent[0]!.window + 2 });
+      return;
+    }
+    const { window } = step;
+    const work = this.#work(window);
+    switch (step.kind) {
+      case 'enrol': {
+        const message = signMessage(client.domain, identity, { type: 'enrol', miner, window, slots });
+        const sent = await this.#post(step, [message]);
+        if (sent === null) return;
+        this.#joined.add(window);
+        log({ event: 'enrolled', window, slots });
+        break;
+      }
+      case 'commit':
+      case 'opening': {
+        const opening = step.kind === 'opening';
+        if (!this.#conduct.enrols) this.#joined.add(window);
+        const sent = await this.#post(step, opening ? await work.openings() : await work.commits());
+        if (sent === null) return;
+        const index = sent[0]?.index;
+        if (index !== undefined) log({ event: opening ? 'opened' : 'committed', window, index });
+        break;
+      }
+      case 'prove': {
+        const before = this.#now();
+        const proofs = await work.proofs(step.part);
+        const seconds = (this.#now() - before) / 1000;
+        const sent = await this.#post(step, proofs);
+        if (sent === null) return;
+        const parts = client.genesis.challengesPerMiner / client.genesis.stepsPerProof;
+        const index = sent[0]?.index;
+        if (index !== undefined) log({ event: 'proved', window, part: step.part, parts, index, seconds });
+        break;
+      }
+      case 'settle':
+        await this.#settle(window);
+        break;
+    }
+    this.#job(window).done.add(stepKey(step));
+    this.#backoffs.delete(stepKey(step));
+  }
+
+  /** Fetches and checks the receipt of a verdict, and reports it. */
+  async #settle(window: number): Promise<void> {
+    const { client, identity, log } = this.#options;
+    const result = this.view.windows.get(window)!.result!;
+    const receipt = await client.receipt(window, identity.address, { signal: this.#signal });
+    if (canonicalText(receipt.result) !== canonicalText(result)) {
+      throw new GrailError(
+        'LEDGER_DIVERGED',
+        `the receipt of window ${window} is not what the verdict says`,
+        { window },
+      );
+    }
+    this.#verdicts++;
+    if (result.rejection !== null) {
+      this.#rejections++;
+      log(verdictRejection(window, result.rejection));
+    }
+    const { credit, trained } = result;
+    const { index, insecureDev } = receipt;
+    log({ event: 'verdict', window, credit, total: String(this.view.credit), trained, insecureDev, index });
+    if (result.rejection !== null) this.#sayWait();
+    await this.#checkFinished();
+  }
+
+  #sayWait(): void {
+    const from = this.view.coolingUntil + 1;
+    const state = this.view.windows.get(this.view.enrolWindow);
+    if (state === undefined || mayEnrol(this.view, state) || from <= this.view.enrolWindow) return;
+    const message = `the bond is lost: this key may enrol again from window ${from}`;
+    this.#options.log({ event: 'waiting', code: 'COOLING_DOWN', message, from });
+  }
+
+  /** Posts messages at once. Null when one was refused; what follows from that is then arranged. */
+  async #post(step: Step, messages: readonly Message[]): Promise<Acknowledgement[] | null> {
+    const { client } = this.#options;
+    const outcomes = await Promise.allSettled(
+      messages.map((message) => client.post(message, { signal: this.#signal })),
+    );
+    const failed = outcomes.findIndex(({ status }) => status === 'rejected');
+    if (failed < 0)
+      return outcomes.map((outcome) => (outcome as PromiseFulfilledResult<Acknowledgement>).value);
+    this.#refused(step, messages[failed]!, (outcomes[failed] as PromiseRejectedResult).reason);
+    return null;
+  }
+
+  #refused(step: Step, message: Message, error: unknown): void {
+    const passes = !(error instanceof GrailError) || error.fault !== 'reject';
+    const tooLateToEnrol =
+      step.kind === 'enrol' && error instanceof GrailError && error.code === 'PHASE_CLOSED';
+    if (error instanceof GrailError && (WAIT.has(error.code) || tooLateToEnrol)) {
+      const { code, details } = error;
+      const next = this.view.enrolWindow + 1;
+      const from = Number(
+        details.eligibleFrom ?? (typeof details.until === 'number' ? details.until + 1 : next),
+      );
+      this.#options.log({ event: 'waiting', code, message: error.message, from });
+      if (step.kind !== 'register') this.#job(step.window).done.add(stepKey(step));
+      return;
+    }
+    if (passes) {
+      this.#failed(step, error);
+      return;
+    }
+    const { expected, got, slot, step: at, part } = error.details;
+    this.#rejections++;
+    this.#options.log({
+      event: 'rejected',
+      window: step.kind === 'register' ? null : step.window,
+      at: 'gate',
+      message: message.type,
+      code: error.code,
+      ...(typeof slot === 'number' && { slot }),
+      ...(typeof at === 'number' && { step: at }),
+      ...(typeof part === 'number' && { part }),
+      ...(expected !== undefined && { expected }),
+      ...(got !== undefined && { got }),
+      reason: error.message,
+    });
+    if (step.kind === 'register') this.#end(error);
+    else this.#job(step.window).abandoned = true;
+  }
+
+  /** A step failed on this side, or on the way: tries again later where that may help. */
+  #failed(step: Step, error: unknown): void {
+    if (this.#signal.aborted) return;
+    const { log } = this.#options;
+    const coded =
+      error instanceof GrailError
+        ? error
+        : new GrailError('INTERNAL', error instanceof Error ? (error.stack ?? error.message) : String(error));
+    const { code, message } = coded;
+    if (code === 'GENESIS_INVALID' || code === 'LEDGER_DIVERGED') {
+      this.#end(coded);
+      return;
+    }
+    const key = stepKey(step);
+    const again = coded === error && coded.fault !== 'reject';
+    if (!again) {
+      log({ event: 'failed', step: key, code, message, retryMs: null });
+      if (step.kind === 'register') this.#end(coded);
+      else if (step.kind === 'settle') this.#job(step.window).done.add(key);
+      else this.#job(step.window).abandoned = true;
+      return;
+    }
+    const backoff = this.#backoffs.get(key) ?? new Backoff(this.#options.backoff);
+    this.#backoffs.set(key, backoff);
+    const retryMs = backoff.next();
+    log({ event: 'failed', step: key, code, message, retryMs: Math.round(retryMs) });
+    this.#delayed.add(key);
+    void pause(retryMs, this.#signal).then(() => {
+      this.#delayed.delete(key);
+      this.#reconcile();
+    });
+    if (code === 'STOPPED') void this.#checkFinished();
+  }
+
+  /** Learns whether the verifier's run is over: what this miner is enrolled in will then never end. */
+  async #checkFinished(): Promise<void> {
+    const { client, log } = this.#options;
+    if (this.#finished || this.#signal.aborted) return;
+    try {
+      if (!(await client.finished({ signal: this.#signal })) || this.#finished) return;
+    } catch {
+      // A verifier that does not answer is not one whose run is over.
+      return;
+    }
+    this.#finished = true;
+    log({ event: 'finished' });
+    this.#reconcile();
+  }
+
+  #end(error: unknown): void {
+    this.#fatal ??= error;
+    this.#ending.abort();
+  }
+}

@@ -1,0 +1,120 @@
+import type { Rollouts } from '../src/environments/index.ts';
+import { type Opening, openChallenges } from '../src/proofs/opening.ts';
+import type { ProofPool } from '../src/proofs/pool.ts';
+import { type ProverInput, witnessInput } from '../src/proofs/witness-input.ts';
+import type { MessageOf } from '../src/protocol/messages.ts';
+import type { Conduct, WindowContext } from './conduct.ts';
+import type { MinerEvent } from './events.ts';
+import { meanReturn } from './generate.ts';
+
+/** What makes proofs: a ProofPool, or anything that proves. */
+export type Prover = Pick<ProofPool, 'prove'>;
+
+export interface WorkParts {
+  readonly conduct: Conduct;
+  readonly prover: Prover;
+  readonly log: (event: MinerEvent) => void;
+  readonly signal: AbortSignal;
+  /** Milliseconds of a clock that only moves forward, for reports. */
+  readonly now: () => number;
+}
+
+/**
+ * What one miner makes for one window. Each thing is made once and when it is first needed, so that a miner which was
+ * killed makes again only what later phases stand on.
+ */
+export class WindowWork {
+  readonly #context: WindowContext;
+  readonly #parts: WorkParts;
+  #rollouts: Promise<Rollouts> | null = null;
+  #opening: Promise<Opening> | null = null;
+
+  constructor(context: WindowContext, parts: WorkParts) {
+    this.#context = context;
+    this.#parts = parts;
+  }
+
+  commits(): Promise<MessageOf<'commit'>[]> {
+    return this.#parts.conduct.commits(this.#context, () => this.rollouts());
+  }
+
+  async openings(): Promise<MessageOf<'opening'>[]> {
+    return this.#parts.conduct.openings(this.#context, await this.opening());
+  }
+
+  async proofs(part: number): Promise<MessageOf<'proof'>[]> {
+    return this.#parts.conduct.proofs(this.#context, part, () => this.#prove(part));
+  }
+
+  rollouts(): Promise<Rollouts> {
+    this.#rollouts ??= this.#generate().catch((error) => {
+      // What failed for now (a blob that could not be fetched) is made when it is wanted again.
+      this.#rollouts = null;
+      throw error;
+    });
+    return this.#rollouts;
+  }
+
+  opening(): Promise<Opening> {
+    this.#opening ??= this.#open().catch((error) => {
+      this.#opening = null;
+      throw error;
+    });
+    return this.#opening;
+  }
+
+  async #generate(): Promise<Rollouts> {
+    const { view, policies, window } = this.#context;
+    const { conduct, log, now } = this.#parts;
+    const version = window.open!.policyVersion;
+    const before = now();
+    const { blobs, bytes } = await policies.reach(view.versions, version);
+    const between = now();
+    if (blobs > 0) {
+      const seconds = (between - before) / 1000;
+      log({ event: 'policy', window: window.window, version, blobs, bytes, seconds });
+    }
+    const rollouts = await conduct.rollouts(this.#context);
+    log({
+      event: 'rollouts',
+      window: window.window,
+      slots: rollouts.slots,
+      steps: rollouts.steps,
+      meanReturn: meanReturn(rollouts),
+      seconds: (now() - between) / 1000,
+    });
+    return rollouts;
+  }
+
+  async #open(): Promise<Opening> {
+    const { genesis, genesisHash, identity, view, policies, window } = this.#context;
+    const rollouts = await this.rollouts();
+    const { policy } = await policies.reach(view.versions, window.open!.policyVersion);
+    const challenged = {
+      window: window.window,
+      windowSeed: window.open!.seed,
+      challengeSeed: window.challenge!.seed,
+    };
+    return openChallenges(genesis, genesisHash, policy, challenged, identity.address, rollouts);
+  }
+
+  async #prove(part: number): Promise<Uint8Array> {
+    const { genesis, view, policies, window } = this.#context;
+    const { parts } = await this.opening();
+    const { policy } = await policies.reach(view.versions, window.open!.policyVersion);
+    const { context, steps } = parts[part]!;
+    const input: ProverInput = {
+      spec: {
+        architecture: genesis.architecture,
+        stepsPerProof: genesis.stepsPerProof,
+        variant: genesis.proof.variant,
+      },
+      policy,
+      rho: window.fold!.rho,
+      context,
+      steps,
+    };
+    const { proof } = await this.#parts.prover.prove(witnessInput(input), { signal: this.#parts.signal });
+    return proof;
+  }
+}

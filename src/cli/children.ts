@@ -1,0 +1,76 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { appendFileSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { GrailError } from '../protocol/errors.ts';
+
+/** How a child is started and heard. */
+export interface ChildOptions {
+  /** Its name in messages. */
+  readonly name: string;
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Everything that it writes to stderr goes here too. */
+  readonly logFile: string;
+  readonly onOut?: (line: string) => void;
+  readonly onErr?: (line: string) => void;
+}
+
+/** Another `grail` process. */
+export interface Child {
+  readonly name: string;
+  /** Resolves when it has ended, with the reason; never rejects. */
+  readonly ended: Promise<string>;
+  /** Asks it to stop, and kills it when it has not after `graceMs`. */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** Starts `grail` with these arguments on the runtime of this process. */
+export function startChild(options: ChildOptions): Child {
+  const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
+  const main = fileURLToPath(new URL(`./main${extension}`, import.meta.url));
+  mkdirSync(dirname(options.logFile), { recursive: true });
+  const child: ChildProcess = spawn(process.execPath, [...process.execArgv, main, ...options.args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...options.env },
+    // Ctrl-C in the terminal is for the parent, which stops its children in order.
+    detached: true,
+  });
+  const lines = (stream: NodeJS.ReadableStream, heard: (line: string) => void) =>
+    createInterface({ input: stream }).on('line', heard);
+  lines(child.stdout!, (line) => options.onOut?.(line));
+  lines(child.stderr!, (line) => {
+    appendFileSync(options.logFile, `${line}\n`);
+    options.onErr?.(line);
+  });
+  const ended = new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve(error.message));
+    child.once('close', (code, signal) =>
+      resolve(signal === null ? `exit code ${code}` : `signal ${signal}`),
+    );
+  });
+  // The children of a parent that dies without a word must not live on.
+  const kill = () => child.kill('SIGKILL');
+  process.once('exit', kill);
+  return {
+    name: options.name,
+    ended,
+    async stop(graceMs) {
+      child.kill('SIGTERM');
+      const timer = setTimeout(kill, graceMs);
+      await ended;
+      clearTimeout(timer);
+      process.removeListener('exit', kill);
+    },
+  };
+}
+
+/** A failure that says which child ended, and where its log is. */
+export function childFailed(child: Child, reason: string, logFile: string): GrailError {
+  return new GrailError('CHILD_FAILED', `${child.name} ended (${reason}): see ${logFile}`, {
+    child: child.name,
+    reason,
+    log: logFile,
+  });
+}

@@ -1,0 +1,183 @@
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import { chooseBackend } from '../../rollouts/backend.ts';
+import { CHEAT_KINDS, cheat } from '../../rollouts/cheats.ts';
+import { VerifierClient } from '../../rollouts/client.ts';
+import { describeEvent, type MinerEvent } from '../../rollouts/events.ts';
+import { createMiner } from '../../rollouts/miner.ts';
+import { initialPolicy } from '../../rollouts/policies.ts';
+import { BACKEND_NAMES } from '../backends/index.ts';
+import { type Genesis, hash32Schema } from '../params/genesis.ts';
+import { loadArtefacts } from '../proofs/artefacts.ts';
+import { createProofPool, type ProofPool } from '../proofs/pool.ts';
+import { checkVerificationKey } from '../proofs/verification-key.ts';
+import { toHex } from '../protocol/bytes.ts';
+import { GrailError } from '../protocol/errors.ts';
+import { lockFile } from '../storage/lock.ts';
+import { useNodeSha256 } from '../storage/node-hash.ts';
+import { defineCommand } from './command.ts';
+import { keystoreFlag, passwordFileFlag } from './flags.ts';
+import { loadIdentity } from './keystore.ts';
+import { terminalPrompt } from './password.ts';
+
+/** Slots enrolled unless --slots says otherwise, as far as the network allows. */
+const DEFAULT_SLOTS = 8;
+
+export const command = defineCommand({
+  name: 'miner',
+  summary: 'Mines for a verifier',
+  notes: [
+    'grail keys new --keystore miner.json',
+    'grail miner --verifier http://127.0.0.1:7420 --keystore miner.json',
+    '',
+    'Registers the key if need be, then takes part in every window. It keeps no state: started again, it goes on with the',
+    'windows it is enrolled in. The first Ctrl-C lets those windows end; the second stops at once, which costs the bond.',
+    'Docs: docs/guides/miners.md',
+  ].join('\n'),
+  positionals: z.strictObject({}),
+  flags: z.strictObject({
+    verifier: z.string().min(1).describe('the verifier’s address, for example http://127.0.0.1:7420'),
+    keystore: keystoreFlag,
+    passwordFile: passwordFileFlag,
+    slots: z
+      .int()
+      .min(1)
+      .max(65_536)
+      .optional()
+      .describe(`rollouts to enrol a window (default: ${DEFAULT_SLOTS}, or what the network allows)`),
+    backend: z
+      .enum(['auto', ...BACKEND_NAMES])
+      .default('auto')
+      .describe('where the policy runs; auto takes the fastest exact one'),
+    windows: z.int().min(1).max(1_000_000).optional().describe('stop after taking part in this many windows'),
+    network: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('genesis hash of the network that is meant; any other is refused'),
+    cheat: z
+      .enum(CHEAT_KINDS)
+      .optional()
+      .describe('cheat in this way and see it rejected (insecure-dev networks only)'),
+    json: z.boolean().default(false).describe('print events as one JSON object a line on stdout'),
+  }),
+  async run({ flags, signal, out, err, env }) {
+    useNodeSha256();
+    const file = resolve(flags.keystore);
+    const prompt = terminalPrompt();
+    const identity = await loadIdentity(file, {
+      passwordFile: flags.passwordFile,
+      env,
+      ...(prompt && { prompt }),
+    });
+    const lock = lockFile(`${file}.lock`, `the keystore ${file}`);
+    let pool: ProofPool | null = null;
+    try {
+      const log = (event: MinerEvent) => {
+        if (flags.json) out(JSON.stringify(event));
+        err(describeEvent(event));
+      };
+      const network = flags.network === undefined ? undefined : parseNetwork(flags.network);
+      const client = await VerifierClient.connect({
+        url: flags.verifier,
+        signal,
+        ...(network && { expectedGenesis: network }),
+      });
+      const { genesis } = client;
+      const slots = flags.slots ?? defaultSlots(genesis);
+      checkChoices(genesis, slots, flags.cheat);
+      err(
+        `miner ${identity.address} on ${genesis.name} (${toHex(client.genesisHash)}) at ${client.url.href}`,
+      );
+      if (genesis.insecureDev)
+        err('insecure-dev network: its keys and beacon are for development, credits are worth nothing');
+      const backend = await chooseBackend(flags.backend, initialPolicy(genesis), slots);
+      err(`backend ${backend.name}: exact`);
+      pool = await openPool(genesis, signal, err);
+      if (signal.aborted) throw new GrailError('STOPPED', 'stopped before the first window');
+      const miner = createMiner({
+        client,
+        identity,
+        slots,
+        backend,
+        prover: pool,
+        ...(flags.cheat !== undefined && { conduct: cheat(flags.cheat) }),
+        ...(flags.windows !== undefined && { windows: flags.windows }),
+        log,
+        // The first Ctrl-C lets windows end; the second ends the process.
+        signal: new AbortController().signal,
+      });
+      const stop = () => miner.stop();
+      signal.addEventListener('abort', stop, { once: true });
+      try {
+        await miner.run();
+      } finally {
+        signal.removeEventListener('abort', stop);
+        backend.dispose();
+      }
+      return 0;
+    } finally {
+      await pool?.close();
+      lock.release();
+    }
+  },
+});
+
+function parseNetwork(text: string) {
+  const parsed = hash32Schema.safeParse(text.toLowerCase());
+  if (parsed.success) return parsed.data;
+  throw new GrailError('USAGE', '--network takes a genesis hash: 0x and 64 hex digits', {
+    flag: '--network',
+  });
+}
+
+function defaultSlots({ groupSize, maxSlots }: Genesis): number {
+  return Math.min(maxSlots, Math.ceil(DEFAULT_SLOTS / groupSize) * groupSize);
+}
+
+/** @throws GrailError SLOTS_INVALID, or USAGE for a cheat on a network that is not for development */
+function checkChoices(genesis: Genesis, slots: number, kind: string | undefined): void {
+  const { groupSize, maxSlots } = genesis;
+  if (slots % groupSize !== 0 || slots > maxSlots) {
+    throw new GrailError('SLOTS_INVALID', `--slots takes a multiple of ${groupSize}, at most ${maxSlots}`, {
+      expected: `a multiple of ${groupSize}, at most ${maxSlots}`,
+      got: slots,
+    });
+  }
+  if (kind !== undefined && !genesis.insecureDev) {
+    throw new GrailError('USAGE', '--cheat is for insecure-dev networks: here it would cost your bond', {
+      flag: '--cheat',
+    });
+  }
+}
+
+/**
+ * One proving process with the network's keys.
+ * @throws GrailError KEY_MISMATCH or KEY_INSECURE when they are not those of genesis
+ */
+async function openPool(
+  genesis: Genesis,
+  signal: AbortSignal,
+  err: (line: string) => void,
+): Promise<ProofPool> {
+  const { architecture, stepsPerProof, proof } = genesis;
+  let last = '';
+  const artefacts = await loadArtefacts(
+    { architecture, stepsPerProof, variant: proof.variant },
+    {
+      signal,
+      onProgress: ({ message }) => {
+        if (message !== last) err(message);
+        last = message;
+      },
+    },
+  );
+  checkVerificationKey(
+    artefacts.verificationKey,
+    proof.verificationKeys[proof.variant] ?? '(none)',
+    genesis.insecureDev,
+  );
+  const pool = createProofPool({ size: 1, artefacts });
+  pool.warm();
+  return pool;
+}

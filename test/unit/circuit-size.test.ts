@@ -1,0 +1,31 @@
+import { describe, expect, it } from 'vitest';
+import { generateCircuit } from '../../src/proofs/circuit.ts';
+import { compileCircuit } from '../helpers/circuit.ts';
+import { CARTPOLE } from '../helpers/steps.ts';
+
+describe('the circuit of 4-32-32-2 with eight steps', () => {
+  it('fits a domain of 2^14 with its fold vectors public, at most 1,850 constraints a step', async () => {
+    const { source, publicCount } = generateCircuit({
+      architecture: CARTPOLE,
+      stepsPerProof: 8,
+      variant: 'folds',
+    });
+    const { r1cs } = await compileCircuit(source, 'O2');
+    expect(r1cs.publics).toBe(publicCount);
+    expect(publicCount).toBe(2 + 5 + 33 + 33);
+    expect(r1cs.constraints / 8).toBeLessThanOrEqual(1850);
+    expect(r1cs.constraints + r1cs.publics + 1).toBeLessThanOrEqual(2 ** 14);
+  });
+
+  it('takes three public inputs with the fold digest, at most 2,200 constraints a step', async () => {
+    const { source, publicCount } = generateCircuit({
+      architecture: CARTPOLE,
+      stepsPerProof: 8,
+      variant: 'digest',
+    });
+    const { r1cs } = await compileCircuit(source, 'O2');
+    expect(r1cs.publics).toBe(publicCount);
+    expect(publicCount).toBe(3);
+    expect(r1cs.constraints / 8).toBeLessThanOrEqual(2200);
+  });
+});
