@@ -143,7 +143,7 @@ class WindowMiner implements Miner {
     if (this.#stopping) return;
     this.#stopping = true;
     this.#options.log({ event: 'stopping', windows: this.#unfinished().map(({ window }) => window) });
-    void this.#checkFinished();
+    this.#askFinished();
     this.#reconcile();
   }
 
@@ -325,7 +325,7 @@ class WindowMiner implements Miner {
     const { index, insecureDev } = receipt;
     log({ event: 'verdict', window, credit, total: String(this.view.credit), trained, insecureDev, index });
     if (result.rejection !== null) this.#sayWait();
-    await this.#checkFinished();
+    this.#askFinished();
   }
 
   #sayWait(): void {
@@ -417,7 +417,7 @@ class WindowMiner implements Miner {
       this.#delayed.delete(key);
       this.#reconcile();
     });
-    if (code === 'STOPPED') void this.#checkFinished();
+    if (code === 'STOPPED') this.#askFinished();
   }
 
   /** Learns whether the verifier's run is over: what this miner is enrolled in will then never end. */
@@ -426,13 +426,18 @@ class WindowMiner implements Miner {
     if (this.#finished || this.#signal.aborted) return;
     try {
       if (!(await client.finished({ signal: this.#signal })) || this.#finished) return;
-    } catch {
+    } catch (error) {
       // A verifier that does not answer is not one whose run is over.
-      return;
+      if (error instanceof GrailError && error.fault !== 'reject') return;
+      throw error;
     }
     this.#finished = true;
     log({ event: 'finished' });
     this.#reconcile();
+  }
+
+  #askFinished(): void {
+    this.#checkFinished().catch((error) => this.#end(error));
   }
 
   #end(error: unknown): void {

@@ -114,8 +114,13 @@ function guardConnections(server: Server, occupancy: Occupancy): void {
   });
   server.on('checkExpectation', (_request, response) => {
     const error = new GrailError('BAD_REQUEST', 'no Expect but 100-continue is understood');
-    response.writeHead(400, { 'content-type': 'application/json; charset=utf-8', connection: 'close' });
-    response.end(JSON.stringify({ error: error.toJSON() }));
+    const body = JSON.stringify({ error: error.toJSON() });
+    response.writeHead(400, {
+      'content-type': 'application/json; charset=utf-8',
+      'content-length': Buffer.byteLength(body),
+      connection: 'close',
+    });
+    response.end(body);
   });
 }
 

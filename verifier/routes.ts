@@ -125,7 +125,7 @@ export const ROUTES: readonly Route[] = [
     summary: 'A report of the present windows and the newest policy; nothing in it is signed',
     answer: 'Status',
     codes: [],
-    handle: ({ sequencer }) => json(sequencer.status()),
+    handle: ({ sequencer }) => json(sequencer.status() satisfies z.input<typeof statusSchema>),
   },
   {
     method: 'get',

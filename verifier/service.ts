@@ -55,6 +55,7 @@ export async function startVerifier(
   const ledger = openLedger(directory.ledgerPath, state.genesisHash);
   try {
     genesisOf(ledger);
+    await directory.blobs.clearTemporary();
     for (const { entry } of ledger.range()) state.apply(entry, { signatureChecked: true });
     const start = await judgeStart(directory, genesis, state, ledger, log);
     const judge = new JudgeThread(genesis, start);

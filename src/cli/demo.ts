@@ -20,7 +20,7 @@ import { inspectKeystore } from './keystore.ts';
 const GOAL = 475;
 const MOST_WINDOWS = 120;
 /** Seconds that a phase waits for a miner: long, but a cheat that says nothing should not hold up a demo. */
-const PHASE_TIMEOUT = { honest: 60, cheat: 15 };
+const PHASE_TIMEOUT = { honest: 60, cheat: 25 };
 const STOP_MS = 5000;
 
 const numbers = {

@@ -13,7 +13,7 @@ import { makeInsecureDevKeys } from './development-keys.ts';
 import { isAlive, withLock } from './lock.ts';
 import { packageRoot } from './package-root.ts';
 import type { CircuitSpec } from './types.ts';
-import { type VerificationKey, verificationKeyHash } from './verification-key.ts';
+import { parseVerificationKey, type VerificationKey, verificationKeyHash } from './verification-key.ts';
 
 /** What proving and verifying with one circuit needs. */
 export interface CircuitArtefacts {
@@ -143,14 +143,15 @@ export async function loadVerificationKey(
   const text = await readFile(path, 'utf8').catch(() => undefined);
   if (text === undefined) return loadArtefacts(spec, options);
   const committed = JSON.parse(text) as CommittedKey;
-  const hash = verificationKeyHash(committed.verificationKey);
+  const verificationKey = parseVerificationKey(committed.verificationKey);
+  const hash = verificationKeyHash(verificationKey);
   if (hash !== committed.verificationKeyHash) {
     throw new GrailError('KEY_MISMATCH', `the key in ${path} was altered: restore the file`, {
       expected: committed.verificationKeyHash,
       got: hash,
     });
   }
-  return { verificationKey: committed.verificationKey, verificationKeyHash: hash };
+  return { verificationKey, verificationKeyHash: hash };
 }
 
 /** A verification key in circuits/keys, with where it comes from. */
@@ -266,7 +267,7 @@ async function readCached(
       if (digest(await readFile(join(directory, file))) !== manifest.files[file]) return undefined;
     }
     const text = await readFile(join(directory, FILES.verificationKey), 'utf8');
-    const verificationKey = JSON.parse(text) as VerificationKey;
+    const verificationKey = parseVerificationKey(JSON.parse(text));
     return {
       name: circuit.name,
       r1cs: join(directory, FILES.r1cs),

@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { architectureSchema } from '../policy/architecture.ts';
 import { toHex, utf8 } from '../protocol/bytes.ts';
 import { canonicalBytes } from '../protocol/canonical.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { sha256, tag } from '../protocol/hash.ts';
+import { packageRoot } from './package-root.ts';
 import { spongeDomain } from './poseidon.ts';
 import type { CircuitSpec } from './types.ts';
 import { type CircuitLayout, circuitLayout, ELEMENT_BITS, FOLD_BITS } from './widths.ts';
@@ -20,7 +20,7 @@ export interface GeneratedCircuit {
   readonly publicCount: number;
 }
 
-const CIRCUITS = fileURLToPath(new URL('../../circuits/', import.meta.url));
+const CIRCUITS = join(packageRoot(), 'circuits');
 
 /**
  * The circuit of a specification (docs/PROTOCOL.md, Proof). The same specification and templates give the same text.

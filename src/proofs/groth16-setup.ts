@@ -141,7 +141,7 @@ export async function groth16Setup(
   const { tau, alpha, beta, delta } = secrets;
   const { wires, publics, constraints } = r1cs;
   // One row a constraint, and one a public wire that makes those polynomials independent.
-  const domainBits = Math.floor(Math.log2(constraints + publics)) + 1;
+  const domainBits = 32 - Math.clz32(constraints + publics);
   const domain = 2 ** domainBits;
   const basis = lagrange(curve.Fr.toObject(curve.Fr.w[domainBits]!), domain, tau);
   const a = columnsAt(r1cs.a, wires, basis);

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { type Hex, toHex } from '../protocol/bytes.ts';
 import { canonicalBytes } from '../protocol/canonical.ts';
 import { GrailError } from '../protocol/errors.ts';
@@ -27,6 +28,42 @@ export interface VerificationKey {
   readonly IC: readonly PointG1[];
 }
 
+const decimal = z.string().regex(/^(?:0|[1-9][0-9]{0,76})$/, 'expected a decimal number');
+const pair = z.tuple([decimal, decimal]);
+const pointG1 = z.tuple([decimal, decimal, z.literal('1')]);
+const pointG2 = z.tuple([pair, pair, z.tuple([z.literal('1'), z.literal('0')])]);
+
+const verificationKeySchema: z.ZodType<VerificationKey> = z.strictObject({
+  protocol: z.literal('groth16'),
+  curve: z.literal('bn128'),
+  nPublic: z.int().min(1).max(65_536),
+  vk_alpha_1: pointG1,
+  vk_beta_2: pointG2,
+  vk_gamma_2: pointG2,
+  vk_delta_2: pointG2,
+  vk_alphabeta_12: z.tuple([z.tuple([pair, pair, pair]), z.tuple([pair, pair, pair])]),
+  IC: z.array(pointG1).min(2).max(65_537),
+});
+
+/**
+ * Checks the shape of a key; whether its points are on their curves is `createVerifier`'s check.
+ * @throws GrailError KEY_MISMATCH naming the first field that is wrong.
+ */
+export function parseVerificationKey(value: unknown): VerificationKey {
+  const result = verificationKeySchema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0]!;
+  const field = issue.path.join('.') || 'key';
+  throw unusableKey(`${field}: ${issue.message}`, field);
+}
+
+/** The error for a key that no verifier can use. */
+export function unusableKey(reason: string, field: string): GrailError {
+  return new GrailError('KEY_MISMATCH', `the verification key is unusable: ${reason}; fetch it again`, {
+    field,
+  });
+}
+
 /**
  * x of α·G1 in every development key. Whoever holds such a key's toxic waste, which is to say everybody, can prove
  * anything; so it is recognised by its numbers, whatever a file beside it claims.
@@ -48,10 +85,11 @@ export function isDevelopmentKey(key: VerificationKey): boolean {
  * Checks that a key may be used on a network.
  * @param pinnedHash SHA-256 of the key as genesis names it
  * @param insecureDev whether genesis says `insecureDev`
- * @throws GrailError KEY_MISMATCH when it is not the pinned key; KEY_INSECURE when γ = δ (no contribution was made, so
+ * @throws GrailError KEY_MISMATCH when it is malformed or not the pinned key; KEY_INSECURE when γ = δ (no contribution was made, so
  *   anyone can forge), or for a development key on a network that is not insecure-dev.
  */
 export function checkVerificationKey(key: VerificationKey, pinnedHash: string, insecureDev: boolean): void {
+  parseVerificationKey(key);
   const hash = verificationKeyHash(key);
   if (hash !== pinnedHash) {
     throw new GrailError(

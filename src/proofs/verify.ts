@@ -2,9 +2,22 @@ import type { Curve, Group } from 'ffjavascript';
 import { GrailError } from '../protocol/errors.ts';
 import { BASE_FIELD, bn254, SCALAR_FIELD } from './curve.ts';
 import { decodeProof } from './encoding.ts';
-import { type VerificationKey, verificationKeyHash } from './verification-key.ts';
+import {
+  type PointG1,
+  type PointG2,
+  parseVerificationKey,
+  unusableKey,
+  type VerificationKey,
+  verificationKeyHash,
+} from './verification-key.ts';
 
-export { checkVerificationKey, isDevelopmentKey, verificationKeyHash } from './verification-key.ts';
+export {
+  checkVerificationKey,
+  isDevelopmentKey,
+  parseVerificationKey,
+  type VerificationKey,
+  verificationKeyHash,
+} from './verification-key.ts';
 
 /** A proof with the statement that it is checked against. */
 export interface ProvenStatement {
@@ -48,28 +61,26 @@ function inG2Subgroup(curve: Curve, point: Uint8Array): boolean {
 }
 
 function prepareKey(curve: Curve, key: VerificationKey): PreparedKey {
-  const unusable = (field: string) =>
-    new GrailError('KEY_MISMATCH', `the verification key is unusable: ${field}; fetch it again`, { field });
   const number = (text: string, field: string): bigint => {
-    const value = /^(?:0|[1-9][0-9]{0,76})$/.test(text) ? BigInt(text) : BASE_FIELD;
-    if (value >= BASE_FIELD) throw unusable(`${field} has a coordinate that is not canonical`);
+    const value = BigInt(text);
+    if (value >= BASE_FIELD)
+      throw unusableKey(`${field} has a coordinate that is not below the modulus`, field);
     return value;
   };
-  const g1 = (point: readonly string[], field: string): Uint8Array => {
-    const out = pointOn(curve.G1, [number(point[0]!, field), number(point[1]!, field)]);
-    if (out === undefined || point[2] !== '1') throw unusable(`${field} is not a point of G1`);
+  const g1 = ([x, y]: PointG1, field: string): Uint8Array => {
+    const out = pointOn(curve.G1, [number(x, field), number(y, field)]);
+    if (out === undefined) throw unusableKey(`${field} is not a point of G1`, field);
     return out;
   };
-  const g2 = (point: readonly (readonly string[])[], field: string): Uint8Array => {
-    const half = (i: number) => [number(point[i]![0]!, field), number(point[i]![1]!, field)];
-    const out = pointOn(curve.G2, [half(0), half(1)]);
-    if (out === undefined || point[2]?.[0] !== '1' || !inG2Subgroup(curve, out)) {
-      throw unusable(`${field} is not a point of G2`);
+  const g2 = ([x, y]: PointG2, field: string): Uint8Array => {
+    const coordinates = [x, y].map(([c0, c1]) => [number(c0, field), number(c1, field)]);
+    const out = pointOn(curve.G2, coordinates);
+    if (out === undefined || !inG2Subgroup(curve, out)) {
+      throw unusableKey(`${field} is not a point of G2`, field);
     }
     return out;
   };
-  if (key.protocol !== 'groth16' || key.curve !== 'bn128') throw unusable('it is not Groth16 over BN254');
-  if (key.IC.length !== key.nPublic + 1) throw unusable('IC has another length than nPublic + 1');
+  if (key.IC.length !== key.nPublic + 1) throw unusableKey('IC has another length than nPublic + 1', 'IC');
   const prepared = (point: Uint8Array) => curve.prepareG2(curve.G2.toJacobian(point));
   return {
     ic: key.IC.map((point, i) => g1(point, `IC[${i}]`)),
@@ -110,12 +121,12 @@ function proofPoints(curve: Curve, proof: Uint8Array): { a: Uint8Array; b: Uint8
  * A verifier of one key. It shares what proofs have in common: the key's pairings are prepared once, and the part of
  * the public input that a window's proofs share (all signals but the first, the statement digest) is summed once as
  * long as it stays the same.
- * @throws GrailError KEY_MISMATCH when the key's points are not of their groups.
+ * @throws GrailError KEY_MISMATCH when the key is malformed or one of its points is not of its group.
  */
 export async function createVerifier(key: VerificationKey): Promise<ProofVerifier> {
   const curve = await bn254();
   const { G1, G2, Gt } = curve;
-  const { ic, gamma, delta, alphaBeta } = prepareKey(curve, key);
+  const { ic, gamma, delta, alphaBeta } = prepareKey(curve, parseVerificationKey(key));
   let shared: { readonly signals: readonly bigint[]; readonly sum: Uint8Array } | undefined;
 
   /** IC₀ + Σ_{i ≥ 2} signal_i · IC_i, remembered for the next proof of the window. */
@@ -152,9 +163,7 @@ export async function createVerifier(key: VerificationKey): Promise<ProofVerifie
     });
     const { a, b, c } = proofPoints(curve, proof);
     let publicPoint = G1.toJacobian(await sharedSum(publicSignals.slice(1)));
-    if (publicSignals.length > 0) {
-      publicPoint = G1.add(publicPoint, G1.timesScalar(ic[1]!, publicSignals[0]!));
-    }
+    publicPoint = G1.add(publicPoint, G1.timesScalar(ic[1]!, publicSignals[0]!));
     const miller = (g1: Uint8Array, preparedG2: Uint8Array) =>
       curve.millerLoop(curve.prepareG1(G1.toJacobian(g1)), preparedG2);
     let product = Gt.mul(alphaBeta, miller(G1.neg(a), curve.prepareG2(G2.toJacobian(b))));

@@ -79,16 +79,21 @@ export const statusSchema = z.strictObject({
   verdicts: count,
   /** The run is over: nothing more is accepted. */
   finished: z.boolean(),
-  windows: z.array(
-    z.strictObject({
-      window: count,
-      phase,
-      policyVersion: count.nullable(),
-      enrolled: count,
-      slots: count,
-      pending: count,
-    }),
-  ),
+  /** The last evaluation of a policy, where the verifier makes them. */
+  evaluation: z.strictObject({ version: count, meanReturn: z.number() }).nullable(),
+  windows: z
+    .array(
+      z.strictObject({
+        window: count,
+        phase,
+        policyVersion: count.nullable(),
+        enrolled: count,
+        slots: count,
+        /** Miners whose message the phase waits for. */
+        pending: count,
+      }),
+    )
+    .readonly(),
 });
 
 export const healthSchema = z.strictObject({ ok: z.literal(true) });

@@ -195,7 +195,6 @@ export async function reachVersion(input: {
       if (!(error instanceof GrailError) || !BLOB_FAILURES.has(error.code) || current === undefined)
         throw error;
       unavailable.add(current);
-      fetched.delete(current);
     }
   }
 }

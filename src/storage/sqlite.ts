@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { GrailError } from '../protocol/errors.ts';
 import type { LedgerStore, StoredEntry } from './ledger-store.ts';
 import { lockFile, type ProcessLock } from './lock.ts';
+import { walLosesTransactions } from './wal.ts';
 
 /** Version of the tables below; another value is refused rather than guessed at. */
 const SCHEMA_VERSION = 1;
@@ -74,6 +75,7 @@ export class SqliteLedgerStore implements LedgerStore {
     const lock = lockFile(`${path}.lock`, path);
     let database: DatabaseSync | undefined;
     try {
+      checkWal(path);
       database = new DatabaseSync(path);
       database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
       if (version(database) === 0) database.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`);
@@ -94,6 +96,7 @@ export class SqliteLedgerStore implements LedgerStore {
     if (!existsSync(path)) throw new GrailError('NOT_FOUND', `there is no ledger at ${path}`, { file: path });
     let database: DatabaseSync | undefined;
     try {
+      checkWal(path);
       database = connectReadOnly(path);
       checkVersion(path, database);
       return new SqliteLedgerStore(path, database, null);
@@ -171,7 +174,10 @@ export class SqliteLedgerStore implements LedgerStore {
 
   putHead(bytes: Uint8Array): boolean {
     const insert = 'INSERT OR IGNORE INTO heads SELECT COUNT(*), ? FROM heads';
-    return this.#try(() => this.#database.prepare(insert).run(bytes).changes) === 1;
+    const added = this.#try(() => this.#database.prepare(insert).run(bytes).changes) === 1;
+    // A head closes a phase: a good moment to fold the log into the file, as far as readers allow without waiting.
+    this.#try(() => this.#database.exec('PRAGMA wal_checkpoint(PASSIVE)'));
+    return added;
   }
 
   checkStorage(): void {
@@ -240,6 +246,27 @@ function connectReadOnly(path: string): DatabaseSync {
 
 function version(database: DatabaseSync): unknown {
   return database.prepare('PRAGMA user_version').get()?.user_version;
+}
+
+/** Refuses a write-ahead log whose later half SQLite would forget, naming the first entry that would be lost. */
+function checkWal(path: string): void {
+  if (!walLosesTransactions(`${path}-wal`)) return;
+  let index: number | null = null;
+  let database: DatabaseSync | undefined;
+  try {
+    database = connectReadOnly(path);
+    const rows = database.prepare('SELECT COUNT(*) AS size FROM entries').get();
+    index = Number(rows?.size);
+  } catch {
+    // Nothing can be read without the log: it held everything, or something else is damaged too.
+  } finally {
+    closeQuietly(database);
+  }
+  throw new GrailError(
+    'LEDGER_CORRUPT',
+    `${path}-wal was altered: entries from ${index ?? 0} on cannot be read`,
+    { file: `${path}-wal`, index: index ?? 0 },
+  );
 }
 
 function checkVersion(path: string, database: DatabaseSync): void {

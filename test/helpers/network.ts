@@ -125,7 +125,14 @@ export class TestMiner {
   commit(window: number, changes: Partial<MessageOf<'commit'>> = {}): MessageOf<'commit'> {
     const policyRoot = toHex(this.#network.state.window(window)?.open?.policyRoot ?? new Uint8Array(32));
     const actions: Hex = '0x00ff00ff';
-    return this.#sign({ type: 'commit', window, policyRoot, commitRoot: named('rollouts'), actions, ...changes });
+    return this.#sign({
+      type: 'commit',
+      window,
+      policyRoot,
+      commitRoot: named('rollouts'),
+      actions,
+      ...changes,
+    });
   }
 
   /** Two digests and 8 observations of 4 values. */
@@ -193,7 +200,13 @@ export class TestNetwork implements SequencerView {
     } catch (error) {
       if (!(error instanceof GrailError)) throw error;
       const window = 'window' in message ? message.window : null;
-      this.emit({ type: 'refused', miner: message.miner, window, message: message.type, error: error.toJSON() });
+      this.emit({
+        type: 'refused',
+        miner: message.miner,
+        window,
+        message: message.type,
+        error: error.toJSON(),
+      });
       throw error;
     }
   }
@@ -226,7 +239,9 @@ export class TestNetwork implements SequencerView {
 
   /** The entry of a body of the verifier's. */
   closing(body: CloserBody): LedgerEntry {
-    const phase = ({ open: 'enrol', challenge: 'commit', fold: 'opening', verdict: 'prove' } as const)[body.type];
+    const phase = ({ open: 'enrol', challenge: 'commit', fold: 'opening', verdict: 'prove' } as const)[
+      body.type
+    ];
     return { window: body.window, phase, view: 0, author: KEYS.verifier.address, body };
   }
 
@@ -296,7 +311,9 @@ export class TestNetwork implements SequencerView {
   receipt(window: number, miner: Hex): Receipt {
     for (const { index, entry } of this.ledger.range()) {
       if (entry.body.type !== 'verdict' || entry.window !== window) continue;
-      const result = (entry.body as unknown as VerdictBody).results.find((element) => element.miner === miner);
+      const result = (entry.body as unknown as VerdictBody).results.find(
+        (element) => element.miner === miner,
+      );
       if (result === undefined) break;
       const value = {
         miner,
@@ -311,7 +328,10 @@ export class TestNetwork implements SequencerView {
       const signature = KEYS.verifier.sign(attestationDigest(this.state.domain, 'receipt', value));
       return { ...value, result, verifier: KEYS.verifier.address, signature };
     }
-    throw new GrailError('NOT_FOUND', `there is no verdict on ${miner} in window ${window}`, { window, miner });
+    throw new GrailError('NOT_FOUND', `there is no verdict on ${miner} in window ${window}`, {
+      window,
+      miner,
+    });
   }
 
   status(): NetworkStatus {
@@ -325,6 +345,7 @@ export class TestNetwork implements SequencerView {
       trainerStateRoot: newest.trainerStateRoot,
       verdicts: this.state.nextVerdict,
       finished: false,
+      evaluation: null,
       windows: [...this.state.windows.values()].map((state) => ({
         window: state.window,
         phase: state.phase,

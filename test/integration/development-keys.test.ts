@@ -105,7 +105,7 @@ describe('checking a verification key against genesis', () => {
   });
 
   test('refuses a development key whose redundant fields were altered to disguise it', async () => {
-    const disguised = { ...key, vk_alphabeta_12: [] };
+    const disguised = { ...key, vk_alphabeta_12: [...key.vk_alphabeta_12].reverse() };
     expect(isDevelopmentKey(disguised)).toBe(true);
     await expectCode('KEY_INSECURE', () =>
       checkVerificationKey(disguised, verificationKeyHash(disguised), false),
@@ -115,6 +115,13 @@ describe('checking a verification key against genesis', () => {
   test('refuses another key than the pinned one', async () => {
     const other = { ...key, IC: [...key.IC].reverse() };
     await expectCode('KEY_MISMATCH', () => checkVerificationKey(other, verificationKeyHash(key), true));
+  });
+
+  test('refuses something that is no key, before it is hashed', async () => {
+    const error = await expectCode('KEY_MISMATCH', () =>
+      checkVerificationKey({ ...key, vk_gamma_2: undefined } as unknown as VerificationKey, '0x', true),
+    );
+    expect(error.details).toEqual({ field: 'vk_gamma_2' });
   });
 
   test('refuses a key without a contribution, where γ = δ', async () => {

@@ -297,6 +297,29 @@ describe('processes', () => {
     expect(ledger.append(entry(0)).index).toBeGreaterThanOrEqual(lines.length);
   });
 
+  test('one flipped byte in the write-ahead log that a kill left names the first entry that would be lost', async () => {
+    const child = spawn(process.execPath, [writerScript, path], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let acknowledged = 0;
+    child.stdout.on('data', (chunk) => {
+      acknowledged += String(chunk).split('\n').length - 1;
+      if (acknowledged > 60) child.kill('SIGKILL');
+    });
+    await once(child, 'close');
+    const intact = ['', '-wal'].map((suffix) => readFileSync(path + suffix));
+    for (const at of [3, 16, 40, 5000, 60_000, 100_000]) {
+      const [database, wal] = intact.map((bytes) => Buffer.from(bytes));
+      wal![at]! ^= 1;
+      writeFileSync(path, database!);
+      writeFileSync(`${path}-wal`, wal!);
+      const { code, details } = failure(() => openLedgerReadOnly(path));
+      expect({ at, code }).toEqual({ at, code: 'LEDGER_CORRUPT' });
+      expect(details.index, `byte ${at}`).toBeLessThan(60);
+      expectCode(() => openLedger(path, genesisHash), 'LEDGER_CORRUPT', { index: details.index });
+    }
+    for (const [i, suffix] of ['', '-wal'].entries()) writeFileSync(path + suffix, intact[i]!);
+    expect(keep(openLedger(path, genesisHash)).size).toBeGreaterThanOrEqual(acknowledged);
+  });
+
   test('a second writer is ALREADY_RUNNING, a reader follows the first, and SIGKILL frees the lock', async () => {
     const child = spawn(process.execPath, [writerScript, path], { stdio: ['ignore', 'pipe', 'inherit'] });
     try {

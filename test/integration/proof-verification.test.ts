@@ -1,6 +1,8 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 import fc from 'fast-check';
 import { buildBn128, type Curve } from 'ffjavascript';
 import { type Groth16Proof, groth16 } from 'snarkjs';
@@ -247,6 +249,20 @@ describe('a verifier', () => {
     const exchanged = await createVerifier({ ...rest, vk_gamma_2: vk_delta_2, vk_delta_2: vk_gamma_2 });
     await expectCode('PROOF_INVALID', exchanged.verify(proven.publicSignals, proven.proof));
   });
+});
+
+test('verification bundles for a browser: it needs nothing of Node', async () => {
+  const { metafile, outputFiles } = await build({
+    entryPoints: [fileURLToPath(new URL('../../src/proofs/verify.ts', import.meta.url))],
+    bundle: true,
+    platform: 'browser',
+    format: 'esm',
+    write: false,
+    metafile: true,
+    logLevel: 'silent',
+  });
+  expect(Object.values(metafile.outputs).flatMap(({ imports }) => imports)).toEqual([]);
+  expect(outputFiles[0]!.text).not.toMatch(/\bprocess\.(?!browser)/);
 });
 
 describe('a prover', () => {

@@ -9,6 +9,7 @@ import {
   encodeAnchor,
   encodePatch,
   type FetchBlob,
+  mergePatches,
   type PublishedVersion,
   planCatchUp,
   reachVersion,
@@ -254,6 +255,22 @@ describe('reaching a version', () => {
     const reached = await reachVersion({ versions, want: 6, held, fetch: corrupting });
     expect(kinds(reached.plan)).toEqual(['anchor 5', 'patch 6']);
     expect(new Set(asked).size).toBe(asked.length);
+  });
+
+  test('fetches a good blob once, however many plans need it', async () => {
+    const merged = mergePatches([blobs.get(patchHash(2))!, blobs.get(patchHash(3))!]);
+    const lost = { hash: toHex(sha256(merged)), bytes: merged.length, baseRoot: rootOf(1) };
+    const asked: Hex[] = [];
+    const reached = await reachVersion({
+      versions: [...versions, { version: 3, policyRoot: rootOf(3), patch: lost }],
+      want: 3,
+      fetch: (hash) => {
+        asked.push(hash);
+        return fetch(hash);
+      },
+    });
+    expect(asked).toEqual([anchorHash(0), patchHash(1), lost.hash, patchHash(2), patchHash(3)]);
+    expect(tensorBytes(reached.policy)).toEqual(tensorBytes(policies[3]!));
   });
 
   test('says that the chain is broken when no way is left', async () => {

@@ -28,6 +28,11 @@ const BASE_AT = 6;
 const TARGET_AT = 38;
 const SHAPES_AT = 70;
 
+/** What a byte is changed by: each bit, and all of them; every value in a long run. */
+const flips = process.env.GRAIL_LONG
+  ? Array.from({ length: 255 }, (_, i) => i + 1)
+  : [1, 2, 4, 8, 16, 32, 64, 128, 255];
+
 /** A patch put together by hand: its header is right, its body says `changes`. */
 function forge(
   changes: TensorChanges[],
@@ -81,7 +86,7 @@ describe('a patch', () => {
 });
 
 describe('an altered patch', () => {
-  test('never gives a policy, whichever byte is changed to whichever value', async () => {
+  test('never gives a policy, whichever byte is changed', async () => {
     for (let at = 0; at < patch.length; at++) {
       const allowed =
         at < BASE_AT
@@ -91,7 +96,7 @@ describe('an altered patch', () => {
             : at < SHAPES_AT
               ? ['PATCH_TARGET_MISMATCH']
               : ['PATCH_FORMAT', 'PATCH_TARGET_MISMATCH'];
-      for (let flip = 1; flip < 256; flip++) {
+      for (const flip of flips) {
         const altered = patch.with(at, patch[at]! ^ flip);
         expect(allowed, `byte ${at} ^ ${flip}`).toContain(
           await codeOf(() => applyPatch(base, baseRoot, altered)),
@@ -234,8 +239,6 @@ describe('an anchor', () => {
   const anchor = encodeAnchor(base);
 
   test('never gives a policy once a byte is changed, whichever it is', async () => {
-    const bits = [1, 2, 4, 8, 16, 32, 64, 128, 255];
-    const flips = process.env.GRAIL_LONG ? Array.from({ length: 255 }, (_, i) => i + 1) : bits;
     for (let at = 0; at < anchor.length; at++) {
       const inRoot = at >= 6 && at < 38;
       for (const flip of flips) {

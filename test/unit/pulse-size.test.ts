@@ -36,14 +36,14 @@ function measure(widths: number[], perMille: number) {
 }
 
 test.each([5, 25, 70, 140, 500])(
-  'a 64-256-256-16 policy with %i in 1000 elements changed takes at most 4 %% more than its entropy',
+  'a 64-256-256-16 policy with %i in 1000 elements changed takes at most a twenty-fifth more than its entropy',
   (perMille) => {
     const { bodyBits, boundBits } = measure([64, 256, 256, 16], perMille);
     expect(bodyBits / boundBits).toBeLessThan(1.04);
   },
 );
 
-test('a CartPole policy with 7 % changed takes less than an eighth of its tensors, roots included', () => {
+test('a CartPole policy with 7% changed takes less than an eighth of its tensors, roots included', () => {
   const { share, bodyBits, boundBits } = measure([4, 32, 32, 2], 70);
   expect(share).toBeLessThan(1 / 8);
   expect(bodyBits / boundBits).toBeLessThan(1.25);

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LedgerEntry } from '../../src/ledger/entry.ts';
+import { FIELD_ORDER } from '../../src/proofs/poseidon.ts';
 import type { Hex } from '../../src/protocol/bytes.ts';
 import type { Code } from '../../src/protocol/codes.ts';
 import { GrailError } from '../../src/protocol/errors.ts';
 import { type Message, signMessage } from '../../src/protocol/messages.ts';
 import type { CloserBody, FoldBody, OpenBody, VerdictBody } from '../../src/replica/bodies.ts';
 import { NetworkState } from '../../src/replica/state.ts';
-import { FIELD_ORDER } from '../../src/proofs/poseidon.ts';
 import { KEYS, named, TestNetwork, tinyGenesis } from '../helpers/network.ts';
 
 let network: TestNetwork;
@@ -55,7 +55,9 @@ async function reach(phase: 'commit' | 'opening' | 'prove' | 'done'): Promise<vo
 describe('signatures', () => {
   test('a message signed by another key than it names is refused', () => {
     const { signature } = network.other.enrol(0);
-    expectRefused({ ...network.miner.enrol(0), signature }, 'BAD_SIGNATURE', { expected: KEYS.miner.address });
+    expectRefused({ ...network.miner.enrol(0), signature }, 'BAD_SIGNATURE', {
+      expected: KEYS.miner.address,
+    });
   });
 
   test('a message changed after it was signed is refused', () => {
@@ -69,7 +71,9 @@ describe('signatures', () => {
   });
 
   test('bytes that are no signature at all are refused', () => {
-    expectRefused({ ...network.miner.enrol(0), signature: `0x${'00'.repeat(65)}` }, 'BAD_SIGNATURE', { got: null });
+    expectRefused({ ...network.miner.enrol(0), signature: `0x${'00'.repeat(65)}` }, 'BAD_SIGNATURE', {
+      got: null,
+    });
   });
 
   test('what costs nothing is checked before the signature', () => {
@@ -209,8 +213,14 @@ describe('commitments', () => {
   test('one byte of actions too few or too many is refused', async () => {
     await reach('commit');
     const expected = '4 bytes';
-    expectRefused(network.miner.commit(0, { actions: '0x000000' }), 'COMMIT_SHAPE', { expected, got: '3 bytes' });
-    expectRefused(network.miner.commit(0, { actions: '0x0000000000' }), 'COMMIT_SHAPE', { expected, got: '5 bytes' });
+    expectRefused(network.miner.commit(0, { actions: '0x000000' }), 'COMMIT_SHAPE', {
+      expected,
+      got: '3 bytes',
+    });
+    expectRefused(network.miner.commit(0, { actions: '0x0000000000' }), 'COMMIT_SHAPE', {
+      expected,
+      got: '5 bytes',
+    });
     expectRefused(network.miner.commit(0, { actions: '0x' }), 'COMMIT_SHAPE', { expected, got: '0 bytes' });
   });
 });
@@ -247,7 +257,9 @@ describe('openings', () => {
     await reach('opening');
     const observations: Hex = `0x${'81'.repeat(31)}80`;
     expectRefused(network.miner.opening(0, { observations }), 'INT8_RANGE', { got: -128, at: 31 });
-    expect(network.submit(network.miner.opening(0, { observations: `0x${'81'.repeat(32)}` })).phase).toBe('opening');
+    expect(network.submit(network.miner.opening(0, { observations: `0x${'81'.repeat(32)}` })).phase).toBe(
+      'opening',
+    );
   });
 });
 
@@ -296,7 +308,9 @@ describe('equivocation', () => {
       const messages = {
         enrol: [1, 2, 3].map((slots) => network.other.enrol(0, slots)),
         commit: ['00', '01', '02'].map((fill) => network.other.commit(0, { actions: `0x${fill.repeat(4)}` })),
-        opening: ['00', '01', '02'].map((fill) => network.other.opening(0, { observations: `0x${fill.repeat(32)}` })),
+        opening: ['00', '01', '02'].map((fill) =>
+          network.other.opening(0, { observations: `0x${fill.repeat(32)}` }),
+        ),
       }[phase];
       const [first, second, third] = messages as [Message, Message, Message];
       const kept = network.submit(first);
@@ -395,7 +409,10 @@ describe('replaying a ledger', () => {
       const phase = body.type === 'proof' ? 'prove' : (body.type as 'enrol' | 'commit');
       return { window: body.window, phase, view: 0, author: body.miner, body };
     };
-    expectInvalid(file({ ...network.miner.enrol(0), signature: network.other.enrol(0).signature }), 'BAD_SIGNATURE');
+    expectInvalid(
+      file({ ...network.miner.enrol(0), signature: network.other.enrol(0).signature }),
+      'BAD_SIGNATURE',
+    );
     expectInvalid(file(network.stranger.enrol(0)), 'NOT_REGISTERED');
     expectInvalid(file(network.miner.commit(0)), 'PHASE_NOT_OPEN');
     const enrolment = file(network.miner.enrol(0));
@@ -423,7 +440,8 @@ describe('replaying a ledger', () => {
     expectInvalid(network.closing(challenge));
   });
 
-  const altered = <B extends CloserBody>(body: B, changes: Partial<B>) => network.closing({ ...body, ...changes });
+  const altered = <B extends CloserBody>(body: B, changes: Partial<B>) =>
+    network.closing({ ...body, ...changes });
 
   test('every member of an altered open entry is noticed', async () => {
     network.submit(network.miner.enrol(0));
@@ -464,7 +482,8 @@ describe('replaying a ledger', () => {
     for (const part of [0, 1]) network.submit(network.miner.proof(0, part));
     const body = (await network.closer(0)) as VerdictBody;
     const [first, second] = body.results as [VerdictBody['results'][0], VerdictBody['results'][0]];
-    const update = (changes: Partial<VerdictBody['update']>) => altered(body, { update: { ...body.update, ...changes } });
+    const update = (changes: Partial<VerdictBody['update']>) =>
+      altered(body, { update: { ...body.update, ...changes } });
     expectInvalid(altered(body, { results: [second, first] }));
     expectInvalid(altered(body, { results: [first] }));
     expectInvalid(altered(body, { results: [first, first] }));

@@ -43,8 +43,12 @@ describe('the proof of docs/PROTOCOL.md', () => {
 
 describe('the development secrets of docs/PROTOCOL.md', () => {
   test('derive from these tags', () => {
-    expect(toHex(tag('insecure-dev/phase1'))).toMatchInlineSnapshot();
-    expect(toHex(tag('insecure-dev/phase2'))).toMatchInlineSnapshot();
+    expect(toHex(tag('insecure-dev/phase1'))).toMatchInlineSnapshot(
+      `"0x480bef425ad54db86c76367b6b4f0bb9c095b6da84d8316bc775481f64384ccc"`,
+    );
+    expect(toHex(tag('insecure-dev/phase2'))).toMatchInlineSnapshot(
+      `"0x558f1243efff7c45296a40546940beae90ab2a18a0b28ea8bf61e7f4c1e61d20"`,
+    );
   });
 
   test('have these values', () => {
