@@ -211,8 +211,10 @@ class WindowMiner implements Miner {
   #unfinished(): WindowView[] {
     return [...this.view.windows.values()].filter((state) => {
       const done = this.#jobs.get(state.window)?.done;
-      if (state.phase !== 'done')
-        return this.view.slots(state) > 0 || done?.has(`enrol ${state.window}`) === true;
+      if (state.phase !== 'done') {
+        const enrol = stepKey({ kind: 'enrol', window: state.window });
+        return this.view.slots(state) > 0 || this.#busy.has(enrol) || done?.has(enrol) === true;
+      }
       return state.result !== null && done?.has(`settle ${state.window}`) !== true;
     });
   }

@@ -1,6 +1,7 @@
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import type { z } from 'zod';
 import { GrailError } from '../src/protocol/errors.ts';
+import { readBody } from './body.ts';
 import { failure, retryAfter, tooMany } from './failures.ts';
 import { parseJson } from './json-body.ts';
 import type { Log } from './log.ts';
@@ -45,19 +46,21 @@ export function createApp(options: AppOptions): Express {
     }
     next();
   });
-  const body = express.raw({ type: () => true, limit: limits.bodyBytes, inflate: false });
   for (const route of ROUTES) {
     const mounted = app.route(route.path);
     const answer = async (request: Request, response: Response) => {
       const input = {
         params: parsed(route.params, request.params, 'path'),
         query: parsed(route.query, queryOf(request), 'query'),
-        body: route.body === undefined ? null : parseJson(bodyOf(request), limits.jsonDepth),
+        body:
+          route.body === undefined
+            ? null
+            : parseJson(await readBody(request, limits.bodyBytes), limits.jsonDepth),
       };
       send(response, await route.handle(context, input), blobBytes);
     };
     if (route.method === 'get') mounted.get(answer);
-    else mounted.post(admitMessage(messages), body, answer);
+    else mounted.post(admitMessage(messages), answer);
     mounted.all((_request, response) => refuseMethod(route, response));
   }
   app.use((request) => {
@@ -95,10 +98,6 @@ function refuseMethod(route: Route, response: Response): never {
   const allowed = route.method === 'get' ? 'GET, HEAD' : 'POST';
   response.set('Allow', allowed);
   throw new GrailError('BAD_REQUEST', `this path takes ${allowed}`, { expected: allowed });
-}
-
-function bodyOf(request: Request): Uint8Array {
-  return request.body instanceof Uint8Array ? request.body : new Uint8Array(0);
 }
 
 /** A query as an object without a prototype. @throws GrailError BAD_REQUEST when a key repeats */

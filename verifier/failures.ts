@@ -44,14 +44,10 @@ function shortened(message: string): string {
   return message.length <= MESSAGE_CHARACTERS ? message : `${message.slice(0, MESSAGE_CHARACTERS)}…`;
 }
 
-/** Errors of express and its body reader carry a status and a type. */
+/** Errors of express's router (a path that is no UTF-8) carry a status. */
 function translated(error: unknown): GrailError {
-  const { status, type } = (error ?? {}) as { status?: unknown; type?: unknown };
+  const { status } = (error ?? {}) as { status?: unknown };
   const options = { cause: error };
-  if (type === 'entity.too.large') return new GrailError('TOO_LARGE', 'the body is too large', {}, options);
-  if (type === 'encoding.unsupported') {
-    return new GrailError('BAD_REQUEST', 'send the body without Content-Encoding', {}, options);
-  }
   if (typeof status === 'number' && status >= 400 && status < 500) {
     return new GrailError('BAD_REQUEST', 'the request cannot be read', {}, options);
   }

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { GrailError } from '../src/protocol/errors.ts';
@@ -105,9 +105,14 @@ function guardConnections(server: Server, occupancy: Occupancy): void {
     if (release === null) return answerRaw(socket, tooMany('there are too many connections', 5_000));
     socket.once('close', release);
   });
+  const newest = new WeakMap<Duplex, ServerResponse>();
+  server.on('request', (request, response) => newest.set(request.socket, response));
   server.on('clientError', (error: Error & { code?: string }, socket: Duplex) => {
-    if (error.code === 'ECONNRESET') return void socket.destroy();
-    answerRaw(socket, connectionFailure(error));
+    const response = newest.get(socket);
+    // An answer that has begun must not get another one into its middle.
+    const answering = response?.headersSent && !(response.writableFinished && response.req.complete);
+    if (error.code === 'ECONNRESET' || answering) socket.destroy();
+    else answerRaw(socket, connectionFailure(error));
   });
   server.on('connect', (_request, socket: Duplex) => {
     answerRaw(socket, new GrailError('BAD_REQUEST', 'this is not a proxy'));

@@ -64,6 +64,8 @@ export class Sequencer implements SequencerView {
   readonly #expired = new Set<string>();
   /** Miners that a closing enrol phase waits for; one that let a phase expire is dropped until it sends something. */
   readonly #expected = new Set<Hex>();
+  /** Miners whose commitment the judge has rejected, by window: they cannot be credited, so nobody waits for them. */
+  readonly #rejected = new Map<number, ReadonlySet<Hex>>();
   readonly #checkedProofs = new Map<string, Promise<void>>();
   readonly #policies: Map<number, Policy>;
   #running: Promise<void> | null = null;
@@ -117,11 +119,13 @@ export class Sequencer implements SequencerView {
       this.ledger.putHead(this.#sign(lastWindow, phase));
     }
     const newest = this.state.versions.length - 1;
-    if (config.goal !== null && newest > 0 && !this.#finished) {
-      const evaluation = await judge.evaluate(this.#policies.get(newest)!, config.evaluationEpisodes);
-      this.#evaluation = { version: newest, meanReturn: evaluation };
-      this.#finished = evaluation >= config.goal;
+    const wanted = config.evaluationEpisodes > 0 && (config.goal !== null || this.#finished);
+    if (wanted && newest > 0) {
+      const meanReturn = await judge.evaluate(this.#policies.get(newest)!, config.evaluationEpisodes);
+      this.#evaluation = { version: newest, meanReturn };
+      if (config.goal !== null && meanReturn >= config.goal) this.#finished = true;
     }
+    if (this.#finished) return;
     for (let window = this.state.nextVerdict; window <= this.state.enrolWindow; window++) {
       const state = this.state.window(window);
       if (state?.challenge) this.#judge(state);
@@ -320,7 +324,9 @@ export class Sequencer implements SequencerView {
 
   #pending(window: WindowState): Hex[] {
     const pending = this.state.pending(window);
-    return window.phase === 'enrol' ? pending.filter((miner) => this.#expected.has(miner)) : pending;
+    if (window.phase === 'enrol') return pending.filter((miner) => this.#expected.has(miner));
+    const rejected = this.#rejected.get(window.window);
+    return rejected === undefined ? pending : pending.filter((miner) => !rejected.has(miner));
   }
 
   /** Closes the window's phase if it is time. True when it did. */
@@ -415,6 +421,9 @@ export class Sequencer implements SequencerView {
     const outcome = (async (): Promise<WindowOutcome> => {
       const work = await judge.process(windowInput(window));
       const seconds = (performance.now() - started) / 1000;
+      const rejected = work.judgements.filter(({ rejection }) => rejection !== null);
+      this.#rejected.set(window.window, new Set(rejected.map(({ miner }) => miner)));
+      this.#advance();
       const evaluation = this.#wantsEvaluation(work)
         ? await judge.evaluate(work.policy, config.evaluationEpisodes)
         : null;
@@ -450,22 +459,24 @@ export class Sequencer implements SequencerView {
   async #publish(window: WindowState): Promise<boolean> {
     const { blobs, keepTrainerState, log, config } = this.#parts;
     const { work, evaluation, seconds } = await this.#outcomes.get(window.window)!;
-    await blobs.put(work.patch);
-    if (work.anchor !== null) await blobs.put(work.anchor);
-    await keepTrainerState(work.update.version, work.trainerState);
     let verdict: VerdictBody;
     let proofs: number;
     do {
       // A second proof may come while the first is checked: the verdict is that of all entries before it.
       proofs = countProofs(window);
       verdict = await assembleVerdict(this.state, window, work, this.#policyOf(window), this.#check);
+      if (this.#stopped) return false;
+      // From here to the entry nothing stops but a kill: a stored blob that no entry names would fail an audit.
+      await blobs.put(work.patch);
+      if (work.anchor !== null) await blobs.put(work.anchor);
+      await keepTrainerState(work.update.version, work.trainerState);
     } while (proofs !== countProofs(window));
-    if (this.#stopped) return false;
     this.#policies.set(work.update.version, work.policy);
     this.#policies.delete(work.update.version - 16);
     if (config.windows !== null && window.window === config.windows - 1) this.#finished = true;
     if (config.goal !== null && evaluation !== null && evaluation >= config.goal) this.#finished = true;
     this.#outcomes.delete(window.window);
+    this.#rejected.delete(window.window);
     this.#checkedProofs.clear();
     this.#close(window.window, 'prove', verdict);
     if (evaluation !== null) {

@@ -5,6 +5,22 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { GrailError } from '../protocol/errors.ts';
 
+/** Environment variable that tells a process to end when its stdin does: then its parent is gone. */
+const PARENT_PIPE = 'GRAIL_PARENT_PIPE';
+
+/**
+ * Ends this process with the one that started it, if that was `startChild`: a parent that is killed cannot stop its
+ * children, and a verifier that lived on would keep the network's folder locked.
+ */
+export function endWithParent(env: NodeJS.ProcessEnv): void {
+  if (env[PARENT_PIPE] === undefined) return;
+  // What this process starts has pipes of its own.
+  delete env[PARENT_PIPE];
+  process.stdin.on('end', () => process.exit(1)).on('error', () => process.exit(1));
+  process.stdin.resume();
+  (process.stdin as unknown as { unref?(): void }).unref?.();
+}
+
 /** How a child is started and heard. */
 export interface ChildOptions {
   /** Its name in messages. */
@@ -32,11 +48,13 @@ export function startChild(options: ChildOptions): Child {
   const main = fileURLToPath(new URL(`./main${extension}`, import.meta.url));
   mkdirSync(dirname(options.logFile), { recursive: true });
   const child: ChildProcess = spawn(process.execPath, [...process.execArgv, main, ...options.args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...options.env },
+    // The pipe to stdin stays open as long as this process lives, however it ends.
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, ...options.env, [PARENT_PIPE]: '1' },
     // Ctrl-C in the terminal is for the parent, which stops its children in order.
     detached: true,
   });
+  child.stdin!.on('error', () => {});
   const lines = (stream: NodeJS.ReadableStream, heard: (line: string) => void) =>
     createInterface({ input: stream }).on('line', heard);
   lines(child.stdout!, (line) => options.onOut?.(line));
@@ -50,7 +68,6 @@ export function startChild(options: ChildOptions): Child {
       resolve(signal === null ? `exit code ${code}` : `signal ${signal}`),
     );
   });
-  // The children of a parent that dies without a word must not live on.
   const kill = () => child.kill('SIGKILL');
   process.once('exit', kill);
   return {

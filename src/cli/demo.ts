@@ -151,6 +151,7 @@ class DemoRun {
   readonly #refused: { readonly miner: Hex | null; readonly code: string }[] = [];
   readonly #names = new Map<string, string>();
   readonly #children: Child[] = [];
+  #onWindow: () => void = () => {};
 
   constructor(demo: DemoNetwork, stepsPerSlot: number, io: CommandIo) {
     this.#demo = demo;
@@ -175,7 +176,11 @@ class DemoRun {
         if (signal.aborted) stop();
         signal.addEventListener('abort', stop, { once: true });
       });
-      return await Promise.race([done, aborted, ...this.#children.map((child) => this.#endedEarly(child))]);
+      const failed = this.#children.map((child) => this.#endedEarly(child));
+      const end = await Promise.race([done, aborted, ...failed]);
+      // The event socket may be behind the process that feeds it.
+      await Promise.race([this.#seen(end.verdicts), aborted, ...failed]);
+      return end;
     } finally {
       socket?.terminate();
       // Miners first: they then do not report a verifier that went away.
@@ -183,6 +188,16 @@ class DemoRun {
       await Promise.all(this.#children.slice(1).map((child) => child.ended));
       await this.#children[0]?.stop(STOP_MS);
     }
+  }
+
+  /** Resolves once that many windows were shown. */
+  #seen(windows: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onWindow = () => {
+        if (this.#windows.length >= windows) resolve();
+      };
+      this.#onWindow();
+    });
   }
 
   async #endedEarly(child: Child): Promise<never> {
@@ -235,6 +250,8 @@ class DemoRun {
       keystores[index]!,
       '--slots',
       String(settings.slots),
+      '--backend',
+      'wasm',
     ];
     if (index >= settings.miners) args.push('--cheat', settings.cheat!);
     this.#start(this.#names.get(inspectKeystore(keystores[index]!).address)!, args, () => {});
@@ -268,6 +285,7 @@ class DemoRun {
     this.#io.out(tableRow(report));
     for (const { miner, code } of report.rejections)
       this.#io.out(`        rejected ${this.#names.get(miner) ?? miner}: ${code}`);
+    this.#onWindow();
   }
 
   totals() {

@@ -4,12 +4,12 @@ import { z } from 'zod';
 export const jsonFlag = z
   .boolean()
   .default(false)
-  .describe('The last line of stdout is one JSON object; progress goes to stderr');
+  .describe('the last line of stdout is one JSON object; progress goes to stderr');
 
-export const keystoreFlag = z.string().min(1).describe('The encrypted keystore file');
+export const keystoreFlag = z.string().min(1).describe('the encrypted keystore file');
 
 export const passwordFileFlag = z
   .string()
   .min(1)
   .optional()
-  .describe('File with the password; without it GRAIL_PASSWORD, then a prompt');
+  .describe('file with the password; without it GRAIL_PASSWORD, then a prompt');

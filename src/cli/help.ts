@@ -3,13 +3,48 @@ import type { AnyCommand } from './command.ts';
 
 const METAVARIABLE = { boolean: '', number: ' N', string: ' TEXT', list: ' TEXT …' } as const;
 
+const LINE = 110;
+/** Choices that fit here stand in the left column; more of them go to the text. */
+const INLINE_CHOICES = 28;
+
+function inline(field: Field): string | null {
+  const choices = field.choices?.join('|');
+  return choices !== undefined && choices.length <= INLINE_CHOICES ? choices : null;
+}
+
 function value(field: Field): string {
-  return field.choices === null ? METAVARIABLE[field.kind] : ` ${field.choices.join('|')}`;
+  if (field.choices !== null) return ` ${inline(field) ?? 'KIND'}`;
+  return METAVARIABLE[field.kind];
+}
+
+function text(field: Field): string {
+  const choices = field.choices === null || inline(field) !== null ? '' : `: ${field.choices.join(', ')}`;
+  const shown = field.fallback === null || field.fallback === 'false' ? '' : ` (default ${field.fallback})`;
+  return `${field.doc}${choices}${shown}`;
+}
+
+/** Breaks text at spaces so that no line is longer than `width`, where words allow. */
+function wrap(words: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of words.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line];
 }
 
 function table(rows: readonly (readonly [string, string])[]): string[] {
   const width = Math.max(0, ...rows.map(([left]) => left.length));
-  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`.trimEnd());
+  return rows.flatMap(([left, right]) =>
+    wrap(right, LINE - width - 4).map((line, i) =>
+      `  ${(i === 0 ? left : '').padEnd(width)}  ${line}`.trimEnd(),
+    ),
+  );
 }
 
 /** `grail COMMAND --help`, line by line. */
@@ -31,11 +66,7 @@ export function commandHelp(command: AnyCommand): string[] {
     lines.push('', ...table(documented.map((field) => [field.name.toUpperCase(), field.doc])));
   }
   if (flags.length > 0) {
-    const rows = flags.map((field): [string, string] => {
-      const shown =
-        field.fallback === null || field.fallback === 'false' ? '' : ` (default ${field.fallback})`;
-      return [`--${field.name}${value(field)}`, `${field.doc}${shown}`];
-    });
+    const rows = flags.map((field) => [`--${field.name}${value(field)}`, text(field)] as const);
     lines.push('', 'Flags:', ...table(rows));
   }
   if (command.notes !== undefined) lines.push('', ...command.notes.trim().split('\n'));

@@ -17,7 +17,7 @@ grail keys show --keystore miner.json
   flags: z.strictObject({
     keystore: keystoreFlag,
     passwordFile: passwordFileFlag,
-    insecureFast: z.boolean().default(false).describe('Weak encryption that opens at once: for devnets only'),
+    insecureFast: z.boolean().default(false).describe('weak encryption that opens at once: for devnets only'),
     json: jsonFlag,
   }),
   async run({ positionals, flags, env, out, err }) {

@@ -1,3 +1,4 @@
+import { endWithParent } from './children.ts';
 import type { CommandIo } from './command.ts';
 
 /**
@@ -9,6 +10,7 @@ const ECHO_MS = 500;
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 
 export async function runProcess(task: (io: CommandIo) => Promise<number>): Promise<never> {
+  endWithParent(process.env);
   const controller = new AbortController();
   let stopped: { atMs: number; code: number } | undefined;
   const stop = (signal: keyof typeof EXIT_CODES) => {

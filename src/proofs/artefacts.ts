@@ -117,8 +117,13 @@ export async function loadCircuitArtefacts(
       const temporary = await mkdtemp(join(parent, `tmp-${process.pid}-`));
       try {
         await build(temporary, circuit, options);
-        await rm(directory, { recursive: true, force: true });
-        await rename(temporary, directory);
+        // Should another process have done the same work at once, its result is as good.
+        if (!(await readCached(directory, circuit))) {
+          await rm(directory, { recursive: true, force: true });
+          await rename(temporary, directory).catch((error: NodeJS.ErrnoException) => {
+            if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+          });
+        }
       } finally {
         await rm(temporary, { recursive: true, force: true });
       }

@@ -59,10 +59,11 @@ export async function compileCircuit(options: CompileOptions): Promise<CompiledC
     circuits: join(packageRoot(), 'circuits'),
     output: directory,
   };
-  child.send(request);
-  const [code, killedBy] = await new Promise<[number | null, string | null]>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (exitCode, signalName) => resolve([exitCode, signalName]));
+  // A failed send means that the process ended, which is handled below.
+  child.send(request, () => {});
+  const [code, ended] = await new Promise<[number | null, string]>((resolve) => {
+    child.once('error', (error) => resolve([null, String(error)]));
+    child.once('close', (exitCode, killedBy) => resolve([exitCode, killedBy ?? `code ${exitCode}`]));
   });
   signal?.removeEventListener('abort', abort);
   if (signal?.aborted) throw stopped();
@@ -73,7 +74,7 @@ export async function compileCircuit(options: CompileOptions): Promise<CompiledC
   if (/error\[/.test(text)) {
     throw new GrailError('CIRCUIT_UNSOUND', `circom rejects ${name}: ${text}`, { output: text });
   }
-  throw new GrailError('CHILD_FAILED', `circom ended with ${killedBy ?? `code ${code}`}: ${text}`, {
+  throw new GrailError('CHILD_FAILED', `circom ended with ${ended}: ${text}`, {
     output: text,
   });
 }

@@ -1,5 +1,5 @@
 import type { Backend } from '../backends/backend.ts';
-import { checkHead } from '../ledger/head.ts';
+import { checkHead, type TreeHead } from '../ledger/head.ts';
 import type { Ledger } from '../ledger/log.ts';
 import type { Genesis } from '../params/genesis.ts';
 import { foldDigest, foldVectors } from '../proofs/fold.ts';
@@ -163,26 +163,22 @@ class Audit {
 
   /** Every entry that closes a phase is followed by a verifier's signature over the tree it ends. */
   #checkHeads(): void {
-    const { ledger, genesis } = this.#parts;
+    const { ledger } = this.#parts;
     const signed = new Set<number>();
-    for (const head of ledger.heads()) {
-      checkHead(this.#state.domain, head);
+    for (const [position, head] of ledger.heads().entries()) {
+      this.#checkSigner(position, head);
       this.#signatures++;
-      if (!genesis.verifiers.some(({ address }) => address === head.author)) {
-        throw new GrailError('LEDGER_INVALID', 'a tree head is signed by no verifier of this network', {
-          treeSize: head.treeSize,
-          got: head.author,
-        });
-      }
       const { window, phase, body } = ledger.get(head.treeSize - 1);
       if (
         window !== head.window ||
         phase !== head.phase ||
         body.type !== CLOSERS[phase as keyof typeof CLOSERS]
       ) {
-        throw new GrailError('LEDGER_INVALID', 'a tree head is not that of the entry that closes its phase', {
-          index: head.treeSize - 1,
-        });
+        throw new GrailError(
+          'LEDGER_INVALID',
+          `tree head ${position} is not that of the entry that closes its phase`,
+          { head: position, index: head.treeSize - 1 },
+        );
       }
       signed.add(head.treeSize - 1);
     }
@@ -197,6 +193,24 @@ class Audit {
         );
       }
     }
+  }
+
+  #checkSigner(position: number, head: TreeHead): void {
+    const { genesis } = this.#parts;
+    try {
+      checkHead(this.#state.domain, head);
+    } catch (error) {
+      if (!(error instanceof GrailError)) throw error;
+      throw new GrailError(error.code, `tree head ${position}: ${error.message}`, {
+        ...error.details,
+        head: position,
+      });
+    }
+    if (genesis.verifiers.some(({ address }) => address === head.author)) return;
+    throw new GrailError('LEDGER_INVALID', `tree head ${position} is signed by no verifier of this network`, {
+      head: position,
+      got: head.author,
+    });
   }
 
   async #checkStore(): Promise<void> {
@@ -235,6 +249,7 @@ function unseen(genesis: Genesis): string[] {
   const lines = [
     'when messages arrived: on a network without a chain the operator closes the phases',
     'connections and messages that were refused before they became entries',
+    'entries cut off at the end, or another order of a phase’s messages: hold acknowledgements and signed heads against it',
   ];
   if (genesis.beacon.kind === 'local') {
     lines.push('who knew the local beacon: its operator knew every challenge in advance');

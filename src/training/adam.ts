@@ -40,7 +40,7 @@ export function gradientNorm(gradient: Float32Array): number {
 /**
  * One step of Adam (Kingma and Ba, arXiv 1412.6980, algorithm 1) on a gradient that is first scaled to a norm of at
  * most `maxNorm`. In place. Arithmetic is float64; m, v and the parameters are rounded to float32 once, when stored.
- * @returns whether every parameter is finite afterwards
+ * @returns whether every parameter and moment is finite afterwards
  */
 export function adamStep(
   network: Optimised,
@@ -61,7 +61,7 @@ export function adamStep(
     v[i] = BETA2 * v[i]! + (1 - BETA2) * g * g;
     values[i] =
       values[i]! - (learningRate * (m[i]! / correction1)) / (Math.sqrt(v[i]! / correction2) + epsilon);
-    finite += values[i]! * 0;
+    finite += (values[i]! + m[i]! + v[i]!) * 0;
   }
   return finite === 0;
 }

@@ -61,10 +61,10 @@ export function inPasses(
   const out = new Float32Array(rows * width);
   for (let from = 0; from < rows; from += PASS_ROWS) {
     const to = Math.min(rows, from + PASS_ROWS);
-    out.set(
-      tf.tidy(() => pass(from, to).dataSync<'float32'>()),
-      from * width,
-    );
+    // Nothing is returned from tidy: it would search the values one by one for tensors.
+    tf.tidy(() => {
+      out.set(pass(from, to).dataSync<'float32'>(), from * width);
+    });
   }
   return out;
 }

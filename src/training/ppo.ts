@@ -163,7 +163,8 @@ export function ppoUpdate(tf: Tensorflow, params: TrainingParams, input: UpdateI
         const value = criticForward(tf, layouts.critic, critic.values, x, observationUnit);
         const valuePart = valueLoss(value.output.dataSync<'float32'>(), gatherRows(returns, rows, 1));
         value.backward(tf.tensor2d(valuePart.dValues, [size, 1]), criticGradient);
-        return { ...policyPart, squares: valuePart.squares };
+        const { surrogate, entropy, approxKl, clipped } = policyPart;
+        return { surrogate, entropy, approxKl, clipped, squares: valuePart.squares };
       });
 
       const actorNorm = gradientNorm(actorGradient);

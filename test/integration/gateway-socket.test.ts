@@ -334,9 +334,9 @@ describe('limits of sockets', () => {
     const gateway = await start({ heartbeatMs: 100 });
     const quiet = new WebSocket(`${gateway.url.replace('http', 'ws')}/v1/events`, { autoPong: false });
     quiet.on('error', () => {});
+    const closed = once(quiet, 'close');
     const lively = await gateway.open();
-    await once(quiet, 'open');
-    const [code] = await once(quiet, 'close');
+    const [code] = await closed;
     expect(code).toBe(1006);
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(lively.closed).toBeNull();

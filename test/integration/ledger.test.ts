@@ -242,7 +242,7 @@ describe('damage', () => {
     write(12);
     const intact = readFileSync(path);
     const ranges = entryRanges(intact);
-    const samples = process.env['GRAIL_LONG'] ? 5000 : 400;
+    const samples = process.env.GRAIL_LONG ? 5000 : 400;
     let reported = 0;
     for (let i = 0; i < samples; i++) {
       const at = Math.floor(((i + 0.5) * intact.length) / samples);
@@ -292,7 +292,7 @@ describe('processes', () => {
     for (const line of lines) {
       const [index, root] = line.split(' ');
       expect(toHex(ledger.root(Number(index) + 1))).toBe(root);
-      expect(ledger.get(Number(index)).body['number']).toBe(Number(index));
+      expect(ledger.get(Number(index)).body.number).toBe(Number(index));
     }
     expect(ledger.append(entry(0)).index).toBeGreaterThanOrEqual(lines.length);
   });

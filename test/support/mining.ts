@@ -1,18 +1,18 @@
+import type { Conduct, WindowContext } from '../../rollouts/conduct.ts';
+import { PolicyStore } from '../../rollouts/policies.ts';
+import { NetworkView, type WindowView } from '../../rollouts/view.ts';
 import type { Backend } from '../../src/backends/index.ts';
 import { referenceBackend } from '../../src/backends/index.ts';
 import { environmentById } from '../../src/environments/index.ts';
 import { type Genesis, genesisHash } from '../../src/params/genesis.ts';
 import { type Policy, policyRoot } from '../../src/policy/index.ts';
+import type { Hex } from '../../src/protocol/bytes.ts';
 import { toHex } from '../../src/protocol/bytes.ts';
+import { sha256 } from '../../src/protocol/hash.ts';
 import type { MessageOf } from '../../src/protocol/messages.ts';
 import { encodePatch, type PublishedVersion } from '../../src/pulse/index.ts';
-import { sha256 } from '../../src/protocol/hash.ts';
-import type { Hex } from '../../src/protocol/bytes.ts';
-import { checkCommit, type CommitCheck } from '../../src/replica/replay.ts';
+import { type CommitCheck, checkCommit } from '../../src/replica/replay.ts';
 import { initialise } from '../../src/training/initialise.ts';
-import type { Conduct, WindowContext } from '../../rollouts/conduct.ts';
-import { PolicyStore } from '../../rollouts/policies.ts';
-import { NetworkView, type WindowView } from '../../rollouts/view.ts';
 import { KEYS, tinyGenesis } from '../helpers/network.ts';
 
 /** A tiny network whose policy 0 is the one that its seed gives, so that miners can run it. */
@@ -59,7 +59,11 @@ export function mining(options: { backend?: Backend; slots?: number; groupSize?:
   });
   const blob = { hash: toHex(sha256(patch)), bytes: patch.length };
   const view = new NetworkView(genesis, KEYS.miner.address);
-  const published: PublishedVersion = { version: 1, policyRoot: roots[1], patch: { ...blob, baseRoot: roots[0] } };
+  const published: PublishedVersion = {
+    version: 1,
+    policyRoot: roots[1],
+    patch: { ...blob, baseRoot: roots[0] },
+  };
   view.versions.push(published);
   const window: WindowView = {
     window: 2,
@@ -109,4 +113,3 @@ export function mining(options: { backend?: Backend; slots?: number; groupSize?:
 export function commitsOf({ context }: Mining, conduct: Conduct): Promise<MessageOf<'commit'>[]> {
   return conduct.commits(context, () => conduct.rollouts(context));
 }
-

@@ -116,4 +116,21 @@ describe('commandHelp', () => {
     expect(help).toMatch(/--beacon local\|drand +\(default local\)/);
     expect(help).toContain('A note.');
   });
+
+  test('moves a long list of choices into the text and keeps lines short', () => {
+    const kinds = Array.from({ length: 20 }, (_, i) => `choice-${i}`);
+    const long = defineCommand({
+      name: 'long',
+      summary: 'Long',
+      positionals: z.strictObject({}),
+      flags: z.strictObject({ kind: z.enum(kinds).optional().describe('one of many') }),
+      async run() {
+        return 0;
+      },
+    });
+    const help = commandHelp(long);
+    expect(help.join(' ')).toMatch(/--kind KIND +one of many: choice-0, choice-1,/);
+    for (const kind of kinds) expect(help.join(' ')).toContain(kind);
+    expect(Math.max(...help.map(({ length }) => length))).toBeLessThanOrEqual(110);
+  });
 });

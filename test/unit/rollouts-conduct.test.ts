@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type CheatKind, CHEATS, cheat } from '../../rollouts/cheats.ts';
+import { CHEATS, type CheatKind, cheat } from '../../rollouts/cheats.ts';
 import { type Conduct, honest, type WindowContext } from '../../rollouts/conduct.ts';
 import { PolicyStore } from '../../rollouts/policies.ts';
 import { NetworkView } from '../../rollouts/view.ts';

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { cheat, type CheatKind, CHEATS } from '../../rollouts/cheats.ts';
+import { CHEATS, type CheatKind, cheat } from '../../rollouts/cheats.ts';
 import { honest } from '../../rollouts/conduct.ts';
 import { type BackendName, loadBackend } from '../../src/backends/index.ts';
-import { fromHex, type Hex, toHex } from '../../src/protocol/bytes.ts';
 import { packActions } from '../../src/protocol/actions.ts';
+import { fromHex, type Hex, toHex } from '../../src/protocol/bytes.ts';
 import { commitRoot, rolloutDigests } from '../../src/protocol/commitment.ts';
 import { commitsOf, mining } from '../support/mining.ts';
 

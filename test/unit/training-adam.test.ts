@@ -44,6 +44,12 @@ test('a gradient above the largest norm acts as one scaled down to it', () => {
   expect(below.m[0]).toBe(Math.fround((1 - 0.9) * Math.fround(0.3)));
 });
 
+test('a step says when a moment left float32’s range, though the parameter did not', () => {
+  const { network, finite } = step([1], [[1e30]], { ...OPTIONS, maxNorm: 1e300 });
+  expect(Number.isFinite(network.values[0])).toBe(true);
+  expect(finite).toEqual([false]);
+});
+
 test('a step says when a parameter is no longer finite', () => {
   expect(step([0, 1], [[1, 1]]).finite).toEqual([true]);
   expect(step([0, 3e38], [[1, -1]], { ...OPTIONS, learningRate: 3e38 }).finite).toEqual([false]);
