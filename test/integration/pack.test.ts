@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { defaultCacheDirectory } from '../../src/proofs/artefacts.ts';
 import { packageRoot, packageVersion } from '../../src/storage/package-root.ts';
 
 /** The package as a stranger gets it: packed, and installed into an empty folder from the registry. */
@@ -76,6 +77,16 @@ describe('the packed package, installed elsewhere', () => {
     expect(code).toBe(0);
     expect(JSON.parse(out)).toMatchObject({ ready: true });
   });
+
+  test('its demo runs a window, and its audit finds no divergence', () => {
+    // The proving key is the checkout's, where another test may have made it: the circuit is the same.
+    const cache = { GRAIL_CACHE: defaultCacheDirectory() };
+    const demo = grail(['demo', '--windows', '1', '--miners', '1', '--dir', 'network', '--json'], cache);
+    expect(demo, demo.err).toMatchObject({ code: 0 });
+    expect(JSON.parse(demo.out.trim().split('\n').at(-1)!)).toMatchObject({ windows: 1, rejections: 0 });
+    const audit = grail(['audit', 'network'], cache);
+    expect(audit, audit.err).toMatchObject({ code: 0, out: expect.stringContaining('no divergence') });
+  }, 300_000);
 
   test('wrong usage keeps its exit code', () => {
     expect(grail(['frobnicate']).code).toBe(2);

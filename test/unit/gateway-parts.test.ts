@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { GrailError } from '../../src/protocol/errors.ts';
 import { parseJson } from '../../verifier/json-body.ts';
+import { DEFAULT_LIMITS } from '../../verifier/limits.ts';
 import { Occupancy, peerName, TokenBuckets } from '../../verifier/rates.ts';
 
 describe('TokenBuckets', () => {
@@ -77,5 +79,18 @@ describe('parseJson', () => {
 
   test('an unterminated string or a stray bracket is no JSON', () => {
     for (const text of ['"', '"\\', ']', '}}}}[', '["]', '']) expect(() => parse(text)).toThrow(GrailError);
+  });
+});
+
+describe('docs/LIMITS.md', () => {
+  const text = readFileSync(new URL('../../docs/LIMITS.md', import.meta.url), 'utf8');
+
+  test('names every limit of the gateway with its default', () => {
+    for (const [name, value] of Object.entries(DEFAULT_LIMITS)) {
+      const stated = value.toLocaleString('en-GB');
+      const row = text.split('\n').some((line) => line.startsWith(`| \`${name}\` | ${stated} |`));
+      const inText = text.includes(`\`${name}\` (${stated})`);
+      expect([name, stated, row || inText]).toEqual([name, stated, true]);
+    }
   });
 });
