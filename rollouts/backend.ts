@@ -11,26 +11,39 @@ import { GrailError } from '../src/protocol/errors.ts';
 export type BackendChoice = BackendName | 'auto';
 
 /** Passes that are timed, after as many that are not: the first ones compile. */
-const TIMED_PASSES = 64;
+const TIMED_PASSES = 32;
+
+/** Rollouts of a window that take less in plain integers are not worth loading TensorFlow.js for: 1 s and 150 MB. */
+const FAST_ENOUGH_MS = 250;
+
+/** What a backend is chosen for. */
+export interface Workload {
+  readonly policy: Policy;
+  /** Slots that step together: rows of one pass. */
+  readonly slots: number;
+  /** Passes of a window. */
+  readonly stepsPerSlot: number;
+}
 
 /**
- * A backend that passed its self-test: the one asked for, or with `auto` the fastest at this policy and batch.
- * @param batch slots that step together
+ * A backend that passed its self-test: the one asked for, or with `auto` the fastest for the workload. `auto` looks no
+ * further than plain integers when they play a window in a quarter of a second.
  * @param now milliseconds of a clock that only moves forward
  * @throws GrailError BACKEND_NOT_EXACT or BACKEND_UNAVAILABLE
  */
 export async function chooseBackend(
   choice: BackendChoice,
-  policy: Policy,
-  batch: number,
+  work: Workload,
   now: () => number = performance.now.bind(performance),
 ): Promise<Backend> {
-  if (choice !== 'auto') return tested(await loadBackend(choice), policy);
+  if (choice !== 'auto') return tested(await loadBackend(choice), work.policy);
   const timed: { backend: Backend; ms: number }[] = [];
   for (const name of BACKEND_NAMES) {
     try {
       const backend = await loadBackend(name);
-      timed.push({ backend, ms: passMs(backend, policy, batch, now) });
+      const ms = passMs(backend, work, now);
+      timed.push({ backend, ms });
+      if (name === 'reference' && ms * work.stepsPerSlot < FAST_ENOUGH_MS) break;
     } catch (error) {
       // One that this machine lacks is no choice.
       if (!(error instanceof GrailError) || error.code !== 'BACKEND_UNAVAILABLE') throw error;
@@ -40,7 +53,7 @@ export async function chooseBackend(
   let failure: unknown = new GrailError('BACKEND_UNAVAILABLE', 'no backend starts on this machine');
   for (const { backend } of timed) {
     try {
-      return await tested(backend, policy);
+      return await tested(backend, work.policy);
     } catch (error) {
       failure = error;
     }
@@ -54,12 +67,12 @@ async function tested(backend: Backend, policy: Policy): Promise<Backend> {
 }
 
 /** Milliseconds of one policy pass. */
-function passMs(backend: Backend, policy: Policy, batch: number, now: () => number): number {
+function passMs(backend: Backend, { policy, slots }: Workload, now: () => number): number {
   const loaded = backend.load(policy);
-  const observations = new Int8Array(batch * policy.architecture.observation).fill(1);
-  for (let pass = 0; pass < TIMED_PASSES; pass++) loaded.logits(observations, batch);
+  const observations = new Int8Array(slots * policy.architecture.observation).fill(1);
+  for (let pass = 0; pass < TIMED_PASSES; pass++) loaded.logits(observations, slots);
   const before = now();
-  for (let pass = 0; pass < TIMED_PASSES; pass++) loaded.logits(observations, batch);
+  for (let pass = 0; pass < TIMED_PASSES; pass++) loaded.logits(observations, slots);
   const ms = (now() - before) / TIMED_PASSES;
   loaded.dispose();
   return ms;

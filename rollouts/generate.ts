@@ -22,7 +22,7 @@ export interface RolloutInput {
 
 /**
  * The one valid rollout of each slot: `slots` slots of genesis.stepsPerSlot steps, in lock-step, one policy pass of
- * batch `slots` a step (docs/PROTOCOL.md, Rollouts). Synchronous: 16 slots of 256 steps of 4-32-32-2 take about 20 ms
+ * batch `slots` a step (docs/PROTOCOL.md, Rollouts). Synchronous: 16 slots of 256 steps of 4-32-32-2 take about 50 ms
  * with plain integers.
  * @throws GrailError GENESIS_INVALID when the environment is unknown
  */

@@ -6,10 +6,11 @@
  * const miner = createMiner({ client, identity, slots: 16, backend, prover: pool, log: console.log, signal });
  * const { credit } = await miner.run();
  */
-export { type BackendChoice, chooseBackend } from './backend.ts';
+export { type BackendChoice, chooseBackend, type Workload } from './backend.ts';
 export { CHEAT_KINDS, CHEATS, type CheatKind, cheat } from './cheats.ts';
 export { type ClientOptions, VerifierClient } from './client.ts';
 export { type Conduct, honest, type WindowContext } from './conduct.ts';
+export { Deliverer, type Outcome } from './deliver.ts';
 export { describeEvent, type MinerEvent } from './events.ts';
 export { type FeedOptions, followLedger } from './feed.ts';
 export { commitMessage, generateRollouts, type RolloutInput } from './generate.ts';

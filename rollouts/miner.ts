@@ -1,19 +1,18 @@
 import type { Backend } from '../src/backends/index.ts';
 import type { LedgerEntry } from '../src/ledger/entry.ts';
-import { canonicalText } from '../src/protocol/canonical.ts';
 import { GrailError } from '../src/protocol/errors.ts';
 import type { Identity } from '../src/protocol/identity.ts';
-import { type Message, signMessage } from '../src/protocol/messages.ts';
-import type { Acknowledgement } from '../src/protocol/wire.ts';
+import type { Message } from '../src/protocol/messages.ts';
 import { Backoff, type BackoffOptions, pause } from './backoff.ts';
 import type { VerifierClient } from './client.ts';
 import { type Conduct, honest } from './conduct.ts';
-import { type MinerEvent, verdictRejection } from './events.ts';
+import { Deliverer } from './deliver.ts';
+import type { MinerEvent } from './events.ts';
 import { followLedger } from './feed.ts';
 import { dueSteps, mayEnrol, type Step, stepKey } from './plan.ts';
 import { PolicyStore } from './policies.ts';
 import { NetworkView, type WindowView } from './view.ts';
-import { type Prover, WindowWork } from './work.ts';
+import type { Prover } from './work.ts';
 
 export interface MinerOptions {
   readonly client: VerifierClient;
@@ -65,7 +64,6 @@ interface Job {
   readonly done: Set<string>;
   /** A message was refused for good: nothing more is posted in this window. */
   abandoned: boolean;
-  work: WindowWork | null;
 }
 
 class WindowMiner implements Miner {
@@ -73,6 +71,7 @@ class WindowMiner implements Miner {
   readonly #options: MinerOptions;
   readonly #conduct: Conduct;
   readonly #policies: PolicyStore;
+  readonly #deliverer: Deliverer;
   readonly #jobs = new Map<number, Job>();
   readonly #busy = new Set<string>();
   readonly #delayed = new Set<string>();
@@ -84,6 +83,8 @@ class WindowMiner implements Miner {
   readonly #signal: AbortSignal;
   #synced = false;
   #started = false;
+  /** The registration was acknowledged; its entry may still be on the way. */
+  #registered = false;
   #stopping = false;
   /** The verifier said that its run is over; a later one may go on. */
   #finished = false;
@@ -100,6 +101,14 @@ class WindowMiner implements Miner {
     this.#policies = new PolicyStore(client.genesis, backend, (hash) =>
       client.blob(hash, { signal: this.#signal }),
     );
+    this.#deliverer = new Deliverer({
+      ...options,
+      conduct: this.#conduct,
+      policies: this.#policies,
+      view: this.view,
+      signal: this.#signal,
+      now: options.now ?? performance.now.bind(performance),
+    });
   }
 
   async run(): Promise<MinerSummary> {
@@ -185,7 +194,9 @@ class WindowMiner implements Miner {
       const key = stepKey(step);
       if (this.#finished && step.kind !== 'settle') continue;
       if (this.#busy.has(key) || this.#delayed.has(key)) continue;
-      if (step.kind !== 'register') {
+      if (step.kind === 'register') {
+        if (this.#registered) continue;
+      } else {
         const job = this.#job(step.window);
         if (job.done.has(key) || (job.abandoned && step.kind !== 'settle')) continue;
       }
@@ -197,8 +208,11 @@ class WindowMiner implements Miner {
           this.#reconcile();
         });
     }
-    const nothingLeft = this.#busy.size === 0 && this.#unfinished().length === 0;
-    if (!this.#joins() && (nothingLeft || this.#finished)) this.#ending.abort();
+    const unfinished = this.#unfinished();
+    const nothingLeft = this.#busy.size === 0 && unfinished.length === 0;
+    // Of a run that is over only verdicts that were not reported yet are waited for.
+    const nothingComes = this.#finished && unfinished.every(({ phase }) => phase !== 'done');
+    if (!this.#joins() && (nothingLeft || nothingComes)) this.#ending.abort();
   }
 
   /** Whether it enters another window. */
@@ -222,111 +236,34 @@ class WindowMiner implements Miner {
   #job(window: number): Job {
     let job = this.#jobs.get(window);
     if (job === undefined) {
-      job = { done: new Set(), abandoned: false, work: null };
+      job = { done: new Set(), abandoned: false };
       this.#jobs.set(window, job);
     }
     return job;
   }
 
-  #work(window: number): WindowWork {
-    const job = this.#job(window);
-    if (job.work === null) {
-      const { client, identity, slots, prover, log } = this.#options;
-      const state = this.view.windows.get(window)!;
-      const told = new Set<string>();
-      const context = {
-        genesis: client.genesis,
-        genesisHash: client.genesisHash,
-        domain: client.domain,
-        identity,
-        view: this.view,
-        window: state,
-        slots: this.view.slots(state) || slots,
-        policies: this.#policies,
-        tell: (what: string) => {
-          if (!told.has(what)) log({ event: 'cheating', window, kind: this.#conduct.name, what });
-          told.add(what);
-        },
-      };
-      const now = this.#now;
-      job.work = new WindowWork(context, { conduct: this.#conduct, prover, log, signal: this.#signal, now });
-    }
-    return job.work;
-  }
-
-  readonly #now = (): number => (this.#options.now ?? performance.now.bind(performance))();
-
   async #perform(step: Step): Promise<void> {
-    const { client, identity, slots, log } = this.#options;
-    const miner = identity.address;
-    if (step.kind === 'register') {
-      const sent = await this.#post(step, [
-        signMessage(client.domain, identity, { type: 'register', miner }),
-      ]);
-      if (sent !== null) log({ event: 'registered', miner, enrolsFrom: sent[0]!.window + 2 });
+    // Without an enrolment to show it, posting a commit is what taking part means.
+    if (step.kind === 'commit') this.#joined.add(step.window);
+    const outcome = await this.#deliverer.perform(step);
+    if (outcome.kind === 'refused') {
+      this.#refused(step, outcome.message, outcome.error);
       return;
     }
-    const { window } = step;
-    const work = this.#work(window);
-    switch (step.kind) {
-      case 'enrol': {
-        const message = signMessage(client.domain, identity, { type: 'enrol', miner, window, slots });
-        const sent = await this.#post(step, [message]);
-        if (sent === null) return;
-        this.#joined.add(window);
-        log({ event: 'enrolled', window, slots });
-        break;
-      }
-      case 'commit':
-      case 'opening': {
-        const opening = step.kind === 'opening';
-        if (!this.#conduct.enrols) this.#joined.add(window);
-        const sent = await this.#post(step, opening ? await work.openings() : await work.commits());
-        if (sent === null) return;
-        const index = sent[0]?.index;
-        if (index !== undefined) log({ event: opening ? 'opened' : 'committed', window, index });
-        break;
-      }
-      case 'prove': {
-        const before = this.#now();
-        const proofs = await work.proofs(step.part);
-        const seconds = (this.#now() - before) / 1000;
-        const sent = await this.#post(step, proofs);
-        if (sent === null) return;
-        const parts = client.genesis.challengesPerMiner / client.genesis.stepsPerProof;
-        const index = sent[0]?.index;
-        if (index !== undefined) log({ event: 'proved', window, part: step.part, parts, index, seconds });
-        break;
-      }
-      case 'settle':
-        await this.#settle(window);
-        break;
-    }
-    this.#job(window).done.add(stepKey(step));
     this.#backoffs.delete(stepKey(step));
-  }
-
-  /** Fetches and checks the receipt of a verdict, and reports it. */
-  async #settle(window: number): Promise<void> {
-    const { client, identity, log } = this.#options;
-    const result = this.view.windows.get(window)!.result!;
-    const receipt = await client.receipt(window, identity.address, { signal: this.#signal });
-    if (canonicalText(receipt.result) !== canonicalText(result)) {
-      throw new GrailError(
-        'LEDGER_DIVERGED',
-        `the receipt of window ${window} is not what the verdict says`,
-        { window },
-      );
+    if (step.kind === 'register') {
+      this.#registered = true;
+      return;
     }
+    this.#job(step.window).done.add(stepKey(step));
+    if (step.kind === 'enrol') this.#joined.add(step.window);
+    if (outcome.kind !== 'settled') return;
+    this.#deliverer.forget(step.window);
     this.#verdicts++;
-    if (result.rejection !== null) {
+    if (outcome.rejected) {
       this.#rejections++;
-      log(verdictRejection(window, result.rejection));
+      this.#sayWait();
     }
-    const { credit, trained } = result;
-    const { index, insecureDev } = receipt;
-    log({ event: 'verdict', window, credit, total: String(this.view.credit), trained, insecureDev, index });
-    if (result.rejection !== null) this.#sayWait();
     this.#askFinished();
   }
 
@@ -336,19 +273,6 @@ class WindowMiner implements Miner {
     if (state === undefined || mayEnrol(this.view, state) || from <= this.view.enrolWindow) return;
     const message = `the bond is lost: this key may enrol again from window ${from}`;
     this.#options.log({ event: 'waiting', code: 'COOLING_DOWN', message, from });
-  }
-
-  /** Posts messages at once. Null when one was refused; what follows from that is then arranged. */
-  async #post(step: Step, messages: readonly Message[]): Promise<Acknowledgement[] | null> {
-    const { client } = this.#options;
-    const outcomes = await Promise.allSettled(
-      messages.map((message) => client.post(message, { signal: this.#signal })),
-    );
-    const failed = outcomes.findIndex(({ status }) => status === 'rejected');
-    if (failed < 0)
-      return outcomes.map((outcome) => (outcome as PromiseFulfilledResult<Acknowledgement>).value);
-    this.#refused(step, messages[failed]!, (outcomes[failed] as PromiseRejectedResult).reason);
-    return null;
   }
 
   #refused(step: Step, message: Message, error: unknown): void {

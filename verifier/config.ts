@@ -18,7 +18,7 @@ export const verifierConfigSchema = z.strictObject({
   windows: z.int().min(1).nullable().default(null),
   /** Mean return over fresh evaluation episodes at which the network stops; null goes on. */
   goal: z.number().nullable().default(null),
-  /** Evaluates the policy after every window, or only when it may have reached the goal or is the last. */
+  /** Fresh episodes over which each new policy is evaluated, for reports and the goal; 0 does not. */
   evaluationEpisodes: z.int().min(0).max(10_000).default(100),
 });
 

@@ -152,8 +152,9 @@ export const ROUTES: readonly Route[] = [
     answer: 'IndexedEntry',
     codes: ['NOT_FOUND', 'LEDGER_CORRUPT'],
     handle: ({ sequencer }, input) => {
-      const { index, entry, leaf } = sequencer.ledger.read(params(indexParams, input).index);
-      return json({ index, leaf: toHex(leaf), entry });
+      const { index, bytes, leaf } = sequencer.ledger.read(params(indexParams, input).index);
+      const entry = new TextDecoder().decode(bytes);
+      return { kind: 'text', json: `{"index":${index},"leaf":"${toHex(leaf)}","entry":${entry}}` };
     },
   },
   {

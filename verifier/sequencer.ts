@@ -41,7 +41,7 @@ export interface SequencerParts {
   readonly log: Log;
 }
 
-/** What the window's work gave, and the evaluation of the policy it made (null when none was wanted). */
+/** What the window's work gave, and the mean return of the policy it made over fresh episodes (null: not measured). */
 interface WindowOutcome {
   readonly work: WindowWork;
   readonly evaluation: number | null;
@@ -424,24 +424,14 @@ export class Sequencer implements SequencerView {
       const rejected = work.judgements.filter(({ rejection }) => rejection !== null);
       this.#rejected.set(window.window, new Set(rejected.map(({ miner }) => miner)));
       this.#advance();
-      const evaluation = this.#wantsEvaluation(work)
-        ? await judge.evaluate(work.policy, config.evaluationEpisodes)
-        : null;
+      const episodes = config.evaluationEpisodes;
+      const evaluation = episodes > 0 ? await judge.evaluate(work.policy, episodes) : null;
       return { work, evaluation, seconds };
     })();
     this.#outcomes.set(window.window, outcome);
     outcome.catch((error: Error) => {
       if (!this.#stopped) this.#failure?.(error);
     });
-  }
-
-  /** An evaluation takes as long as a few windows of rollouts: it waits until the goal may be in reach. */
-  #wantsEvaluation(work: WindowWork): boolean {
-    const { goal, windows, evaluationEpisodes } = this.#parts.config;
-    if (evaluationEpisodes === 0) return false;
-    if (windows !== null && work.window === windows - 1) return true;
-    const { meanReturn } = work.update.metrics;
-    return goal !== null && typeof meanReturn === 'number' && meanReturn >= GOAL_IN_REACH * goal;
   }
 
   /** Checks a proof once, however often a verdict is assembled. */
@@ -503,9 +493,6 @@ export class Sequencer implements SequencerView {
     return true;
   }
 }
-
-/** Part of the goal that the rollouts' own mean return must reach before the next policy is evaluated. */
-const GOAL_IN_REACH = 0.8;
 
 function countProofs(window: WindowState): number {
   let count = 0;

@@ -1,5 +1,6 @@
 import type { WebSocket } from 'ws';
 import type { LedgerEntry } from '../src/ledger/entry.ts';
+import { toHex } from '../src/protocol/bytes.ts';
 import { GrailError } from '../src/protocol/errors.ts';
 import { type ClientFrame, clientFrameSchema, type ServerFrame } from '../src/protocol/wire.ts';
 import { type Failure, failure } from './failures.ts';
@@ -63,8 +64,8 @@ export class EventConnection {
     });
     // ws closes the socket itself, with 1002, 1007 or 1009, for what is no frame, no UTF-8, or too large.
     socket.on('error', () => {});
-    const { genesisHash, size } = context.sequencer.status();
-    this.#send({ type: 'hello', genesisHash, size });
+    const { state, ledger } = context.sequencer;
+    this.#send({ type: 'hello', genesisHash: toHex(state.genesisHash), size: ledger.size });
   }
 
   /** Passes on what happened. */

@@ -5,8 +5,6 @@ import type { ChallengeBody, FoldBody, OpenBody, VerdictBody } from '../replica/
 export interface WindowReport {
   readonly window: number;
   readonly policyVersion: number;
-  /** Mean return of the episodes that ended in the window's rollouts; null without any. */
-  readonly meanReturn: number | null;
   readonly rollouts: number;
   readonly steps: number;
   readonly proofs: number;
@@ -60,11 +58,9 @@ export class WindowReports {
   #report({ window, results, update }: VerdictBody): WindowReport {
     const seconds = (phase: string) => (this.#took.get(`${window} ${phase}`) ?? 0) / 1000;
     const trained = results.filter((result) => result.trained).reduce((sum, { slots }) => sum + slots, 0);
-    const { meanReturn } = update.metrics;
     return {
       window,
       policyVersion: this.#opened.get(window)?.policyVersion ?? 0,
-      meanReturn: typeof meanReturn === 'number' ? meanReturn : null,
       rollouts: trained,
       steps: trained * this.#stepsPerSlot,
       proofs: results.reduce((sum, { proofs }) => sum + proofs, 0),
@@ -86,11 +82,11 @@ export class WindowReports {
 const COLUMNS: readonly {
   readonly title: string;
   readonly width: number;
-  readonly cell: (r: WindowReport) => string;
+  readonly cell: (r: WindowReport, meanReturn: number | null) => string;
 }[] = [
   { title: 'window', width: 6, cell: (r) => String(r.window) },
   { title: 'policy', width: 6, cell: (r) => String(r.policyVersion) },
-  { title: 'return', width: 7, cell: (r) => (r.meanReturn === null ? '–' : r.meanReturn.toFixed(1)) },
+  { title: 'return', width: 7, cell: (_, meanReturn) => meanReturn?.toFixed(1) ?? '–' },
   { title: 'rollouts', width: 8, cell: (r) => String(r.rollouts) },
   { title: 'steps', width: 6, cell: (r) => String(r.steps) },
   { title: 'proofs', width: 6, cell: (r) => String(r.proofs) },
@@ -109,7 +105,7 @@ export function tableHead(): string {
   return COLUMNS.map(({ title, width }) => title.padStart(width)).join('  ');
 }
 
-/** One window as a line of the table. */
-export function tableRow(report: WindowReport): string {
-  return COLUMNS.map(({ cell, width }) => cell(report).padStart(width)).join('  ');
+/** One window as a line of the table. @param meanReturn of the policy that it trained, over fresh episodes */
+export function tableRow(report: WindowReport, meanReturn: number | null): string {
+  return COLUMNS.map(({ cell, width }) => cell(report, meanReturn).padStart(width)).join('  ');
 }

@@ -1,4 +1,5 @@
 import { join, relative } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
 import { CHEAT_KINDS } from '../../rollouts/cheats.ts';
@@ -151,6 +152,7 @@ class DemoRun {
   readonly #refused: { readonly miner: Hex | null; readonly code: string }[] = [];
   readonly #names = new Map<string, string>();
   readonly #children: Child[] = [];
+  #unshown: WindowReport | null = null;
   #onWindow: () => void = () => {};
 
   constructor(demo: DemoNetwork, stepsPerSlot: number, io: CommandIo) {
@@ -198,6 +200,11 @@ class DemoRun {
       };
       this.#onWindow();
     });
+  }
+
+  /** Waits until the socket has told everything up to the last verdict. */
+  async #heard(verdicts: number): Promise<void> {
+    for (let i = 0; i < 100 && this.#windows.length < verdicts; i++) await delay(50);
   }
 
   async #endedEarly(child: Child): Promise<never> {
@@ -264,16 +271,14 @@ class DemoRun {
     });
     socket.on('open', () => socket.send(JSON.stringify({ type: 'subscribe', from: 0, entries: 'closers' })));
     socket.on('error', (error) => this.#io.err(`the verifier's event socket failed: ${error.message}`));
+    this.#io.out('return: mean over 100 fresh episodes of the policy that the window trained');
     this.#io.out(tableHead());
     socket.on('message', (data) => {
       const frame = serverFrameSchema.parse(JSON.parse(data.toString()));
       if (frame.type === 'entry') this.#entry(frame.entry as unknown as LedgerEntry);
       else if (frame.type === 'refused') this.#refused.push({ miner: frame.miner, code: frame.error.code });
-      else if (frame.type === 'evaluation') {
-        this.#io.out(
-          `policy ${frame.version}: mean return ${frame.meanReturn} over ${frame.episodes} fresh episodes`,
-        );
-      }
+      else if (frame.type === 'evaluation') this.#showLast(frame.meanReturn);
+      else if (frame.type === 'synced') this.#showLast(null);
     });
     return socket;
   }
@@ -281,11 +286,19 @@ class DemoRun {
   #entry(entry: LedgerEntry): void {
     const report = this.#reports.add(entry);
     if (report === null) return;
+    this.#showLast(null);
     this.#windows.push(report);
-    this.#io.out(tableRow(report));
+    this.#unshown = report;
+  }
+
+  /** Shows the last window, whose evaluation comes right after its verdict. */
+  #showLast(meanReturn: number | null): void {
+    const report = this.#unshown;
+    if (report === null) return;
+    this.#unshown = null;
+    this.#io.out(tableRow(report, meanReturn));
     for (const { miner, code } of report.rejections)
       this.#io.out(`        rejected ${this.#names.get(miner) ?? miner}: ${code}`);
-    this.#onWindow();
   }
 
   totals() {

@@ -13,7 +13,7 @@ import { createProofPool, type ProofPool } from '../proofs/pool.ts';
 import { checkVerificationKey } from '../proofs/verification-key.ts';
 import { toHex } from '../protocol/bytes.ts';
 import { GrailError } from '../protocol/errors.ts';
-import { lockFile } from '../storage/lock.ts';
+import { lockFile, type ProcessLock } from '../storage/lock.ts';
 import { useNodeSha256 } from '../storage/node-hash.ts';
 import { defineCommand } from './command.ts';
 import { keystoreFlag, passwordFileFlag } from './flags.ts';
@@ -70,7 +70,7 @@ export const command = defineCommand({
       env,
       ...(prompt && { prompt }),
     });
-    const lock = lockFile(`${file}.lock`, `the keystore ${file}`);
+    const lock = lockKeystore(file);
     let pool: ProofPool | null = null;
     try {
       const log = (event: MinerEvent) => {
@@ -91,7 +91,12 @@ export const command = defineCommand({
       );
       if (genesis.insecureDev)
         err('insecure-dev network: its keys and beacon are for development, credits are worth nothing');
-      const backend = await chooseBackend(flags.backend, initialPolicy(genesis), slots);
+      const { stepsPerSlot } = genesis;
+      const backend = await chooseBackend(flags.backend, {
+        policy: initialPolicy(genesis),
+        slots,
+        stepsPerSlot,
+      });
       err(`backend ${backend.name}: exact`);
       pool = await openPool(genesis, signal, err);
       if (signal.aborted) throw new GrailError('STOPPED', 'stopped before the first window');
@@ -122,6 +127,17 @@ export const command = defineCommand({
     }
   },
 });
+
+/** @throws GrailError ALREADY_RUNNING while another process mines with it */
+function lockKeystore(file: string): ProcessLock {
+  try {
+    return lockFile(`${file}.lock`, `the keystore ${file}`);
+  } catch (error) {
+    if (error instanceof GrailError) throw error;
+    const message = `${file}.lock cannot be made beside the keystore: its folder must be writable`;
+    throw new GrailError('KEYSTORE_INVALID', message, { file }, { cause: error });
+  }
+}
 
 function parseNetwork(text: string) {
   const parsed = hash32Schema.safeParse(text.toLowerCase());

@@ -35,8 +35,9 @@ export type WorkerReply =
   | { readonly type: 'done'; readonly id: number; readonly result: ProofResult | null }
   | { readonly type: 'failed'; readonly id: number; readonly error: WorkerError };
 
-// The parent closed the channel or died, SIGKILL included: nobody wants the result.
-process.on('disconnect', () => process.exit(0));
+// The parent closed the channel or died, SIGKILL included: nobody wants the result. Not process.exit, which was seen to
+// wait for ever on a thread of the runtime when it came in the middle of a proof.
+process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 // Ctrl-C reaches the whole process group; the parent decides when its workers end.
 process.on('SIGINT', () => {});
 

@@ -77,7 +77,10 @@ export class SqliteLedgerStore implements LedgerStore {
     try {
       checkWal(path);
       database = new DatabaseSync(path);
-      database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+      // secure_delete: no stale copy of an entry stays behind in a page that was rearranged.
+      database.exec(
+        'PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON',
+      );
       if (version(database) === 0) database.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`);
       checkVersion(path, database);
       return new SqliteLedgerStore(path, database, lock);

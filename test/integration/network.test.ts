@@ -1,13 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { VerifierClient } from '../../rollouts/client.ts';
-import { fromHex, type Hex, toHex } from '../../src/protocol/bytes.ts';
+import { inclusionSchema } from '../../src/protocol/api.ts';
+import { fromHex, toHex, utf8 } from '../../src/protocol/bytes.ts';
 import { canonicalBytes } from '../../src/protocol/canonical.ts';
 import { sha256 } from '../../src/protocol/hash.ts';
-import { recover } from '../../src/protocol/identity.ts';
+import { Identity, recover } from '../../src/protocol/identity.ts';
 import { verifyInclusion } from '../../src/protocol/merkle.ts';
-import { attestationDigest, type Message, messageDigest } from '../../src/protocol/messages.ts';
-import type { Receipt } from '../../src/protocol/wire.ts';
+import { attestationDigest, type Message, signMessage } from '../../src/protocol/messages.ts';
+import type { Acknowledgement, Receipt } from '../../src/protocol/wire.ts';
 import { type GrailProcess, grail, killAll } from '../helpers/grail-process.ts';
 import { LiveNetwork, roots, runsOut, verdictsOf } from '../helpers/live-network.ts';
 import { node22 } from '../helpers/node-22.ts';
@@ -19,6 +20,8 @@ const WINDOWS = 3;
 let first: LiveNetwork;
 let verifier: GrailProcess;
 let miners: GrailProcess[];
+let registration: Message;
+let acknowledgement: Acknowledgement;
 let end: Awaited<ReturnType<typeof runsOut>>;
 const networks: LiveNetwork[] = [];
 
@@ -32,12 +35,18 @@ beforeAll(async () => {
   first = await network();
   verifier = await first.verifier({ windows: WINDOWS });
   miners = [first.miner(0), first.miner(1)];
+  // By now a new key may first enrol in window 4, so nobody waits for it.
+  await verifier.line(/window 1: enrol closed/);
+  const client = await VerifierClient.connect({ url: first.url });
+  const stranger = new Identity(sha256(utf8('a stranger')));
+  registration = signMessage(client.domain, stranger, { type: 'register', miner: stranger.address });
+  acknowledgement = await client.post(registration);
   end = await runsOut(verifier);
 });
 
 afterAll(async () => {
   await killAll();
-  for (const { remove } of networks.map((made) => ({ remove: () => made.remove() }))) remove();
+  for (const made of networks) made.remove();
 });
 
 describe('while its verifier still answers', () => {
@@ -55,33 +64,35 @@ describe('while its verifier still answers', () => {
     }
   });
 
-  test('an acknowledgement of a message that stands is given again, and its promise holds in the ledger', async () => {
-    // The run is over and takes nothing new: the signed promises are those that the ledger must keep.
+  test('an acknowledgement is signed, and the ledger keeps its promise', async () => {
     const client = await VerifierClient.connect({ url: first.url });
-    const entries = first.entries();
-    for (const name of ['committed', 'opened', 'proved'] as const) {
-      const type = ({ committed: 'commit', opened: 'opening', proved: 'proof' } as const)[name];
-      const told = miners.flatMap(({ events }) => events.filter(({ event }) => event === name));
-      expect(told).toHaveLength(2 * WINDOWS);
-      for (const { index, window } of told) {
-        expect(entries[Number(index)]).toMatchObject({ window, body: { type } });
-      }
-    }
-    const index = entries.findIndex(({ body }) => body.type === 'commit');
-    const found = (await (await fetch(new URL(`v1/proofs/inclusion?index=${index}`, client.url))).json()) as {
-      leaf: Hex;
-      index: number;
-      size: number;
-      root: Hex;
-      proof: Hex[];
-    };
-    const proof = found.proof.map(fromHex);
-    const [leaf, root] = [fromHex(found.leaf), fromHex(found.root)];
-    expect(verifyInclusion({ leaf, index, size: found.size, proof, root })).toBe(true);
-    expect(toHex(messageDigest(client.domain, entries[index]!.body as unknown as Message))).toMatch(/^0x/);
+    const { verifier: signer, signature, ...promise } = acknowledgement;
+    const digest = attestationDigest(client.domain, 'acknowledgement', promise);
+    expect([signer]).toEqual(client.genesis.verifiers.map(({ address }) => address));
+    expect(recover(digest, signature)).toBe(signer);
+    const query = `index=${promise.index}&size=${promise.treeSize}`;
+    const answer = await fetch(new URL(`v1/proofs/inclusion?${query}`, client.url));
+    const { leaf, index, size, proof } = inclusionSchema.parse(await answer.json());
+    const root = fromHex(promise.treeRoot);
+    expect(verifyInclusion({ leaf: fromHex(leaf), index, size, proof: proof.map(fromHex), root })).toBe(true);
+    expect(first.entries()[promise.index]!.body).toEqual(registration);
   });
 
-  test('miners end by themselves with exit code 0 when the run is over and they are asked to', async () => {
+  test('everything that miners were told stands in the ledger stands there', () => {
+    const entries = first.entries();
+    for (const [name, type] of [
+      ['committed', 'commit'],
+      ['opened', 'opening'],
+      ['proved', 'proof'],
+    ]) {
+      const told = miners.flatMap(({ events }) => events.filter(({ event }) => event === name));
+      expect(told).toHaveLength(2 * WINDOWS);
+      for (const { index, window } of told)
+        expect(entries[Number(index)]).toMatchObject({ window, body: { type } });
+    }
+  });
+
+  test('miners end on SIGTERM, and nothing of theirs was rejected', async () => {
     const ends = await Promise.all(miners.map((miner) => miner.stop()));
     expect(ends.map(({ code }) => code)).toEqual([143, 143]);
     for (const { events } of miners) expect(events.filter(({ event }) => event === 'rejected')).toEqual([]);

@@ -210,4 +210,3 @@ describe('commitRoot', () => {
     expect(roots.size).toBe(13);
   });
 });
-

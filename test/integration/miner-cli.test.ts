@@ -1,0 +1,85 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createKeystore } from '../../src/cli/keystore.ts';
+import { run } from '../../src/cli/run.ts';
+import type { Genesis } from '../../src/params/genesis.ts';
+import { lockFile } from '../../src/storage/lock.ts';
+import { createGateway } from '../../verifier/gateway.ts';
+import { named, TestNetwork } from '../helpers/network.ts';
+import { mineableGenesis } from '../support/mining.ts';
+
+/** `grail miner` up to its first window: what it refuses before it spends anything. */
+let folder: string;
+let keystore: string;
+let network: TestNetwork;
+let gateway: ReturnType<typeof createGateway>;
+let url: string;
+
+async function serve(changes: Partial<Genesis>, wrong: Partial<Genesis> = {}): Promise<void> {
+  network = new TestNetwork({ ...mineableGenesis(changes), ...wrong });
+  const log = { info() {}, warn() {}, error() {} };
+  gateway = createGateway({ sequencer: network, blobs: network.blobs, host: '127.0.0.1', port: 0, log });
+  url = (await gateway.start()).url;
+}
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'grail-miner-'));
+  keystore = join(folder, 'miner.json');
+  await createKeystore(keystore, 'password', 'fast');
+});
+
+afterEach(async () => {
+  await gateway?.stop();
+  network?.remove();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function miner(...args: string[]): Promise<{ code: number; error: string; lines: string[] }> {
+  const lines: string[] = [];
+  let last = '';
+  const code = await run(['miner', '--verifier', url, '--keystore', keystore, '--json', ...args], {
+    signal: new AbortController().signal,
+    out: (line) => {
+      last = line;
+    },
+    err: (line) => lines.push(line),
+    env: { GRAIL_PASSWORD: 'password' },
+  });
+  return { code, error: (JSON.parse(last) as { error: { code: string } }).error.code, lines };
+}
+
+describe('grail miner refuses', () => {
+  test('a keystore that another process mines with, and takes it once that has ended', async () => {
+    await serve({});
+    const lock = lockFile(`${keystore}.lock`, 'the keystore');
+    expect(await miner()).toMatchObject({ code: 1, error: 'ALREADY_RUNNING' });
+    lock.release();
+    expect(await miner('--slots', '9')).toMatchObject({ code: 1, error: 'SLOTS_INVALID' });
+    // Each failure lets the keystore go again.
+    expect(await miner('--slots', '9')).toMatchObject({ error: 'SLOTS_INVALID' });
+  });
+
+  test('to cheat where it would cost a real bond', async () => {
+    await serve({ insecureDev: false });
+    expect(await miner('--cheat', 'flip-one-action')).toMatchObject({ code: 2, error: 'USAGE' });
+  });
+
+  test('another network than the one that is meant', async () => {
+    await serve({});
+    expect(await miner('--network', named('another'))).toMatchObject({ code: 1, error: 'GENESIS_MISMATCH' });
+    expect(await miner('--network', 'mainnet')).toMatchObject({ code: 2, error: 'USAGE' });
+  });
+
+  test('a verifier that is not there', async () => {
+    await serve({});
+    await gateway.stop();
+    expect(await miner()).toMatchObject({ code: 1, error: 'UNREACHABLE' });
+  });
+
+  test('a genesis whose initial policy is not the one that its seed gives', async () => {
+    await serve({}, { initialPolicyRoot: named('another policy') });
+    expect(await miner()).toMatchObject({ code: 1, error: 'GENESIS_INVALID' });
+  });
+});
