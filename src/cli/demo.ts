@@ -1,5 +1,4 @@
 import { join, relative } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
 import { CHEAT_KINDS } from '../../rollouts/cheats.ts';
@@ -94,10 +93,10 @@ export const command = defineCommand({
       },
       { onProgress, signal },
     );
+    show(`${demo.resumed ? 'Going on with the' : 'A new'} development network in ${shortPath(demo.path)}`);
     show(
-      `${demo.resumed ? 'Going on with' : 'New'} development network in ${relative('.', demo.path) || '.'} (insecure-dev: keys and`,
+      'insecure-dev: its keys and beacon are for development; anyone can make them, so nothing here is secure.',
     );
-    show('beacon are for development; anyone can make them, so nothing here is secure).');
     const run = new DemoRun(demo, genesis.stepsPerSlot, { signal, out: show, err, env });
     const end = await run.toTheEnd({
       windows: flags.windows ?? null,
@@ -182,6 +181,7 @@ class DemoRun {
       const end = await Promise.race([done, aborted, ...failed]);
       // The event socket may be behind the process that feeds it.
       await Promise.race([this.#seen(end.verdicts), aborted, ...failed]);
+      this.#showLast(end.evaluation?.meanReturn ?? null);
       return end;
     } finally {
       socket?.terminate();
@@ -200,11 +200,6 @@ class DemoRun {
       };
       this.#onWindow();
     });
-  }
-
-  /** Waits until the socket has told everything up to the last verdict. */
-  async #heard(verdicts: number): Promise<void> {
-    for (let i = 0; i < 100 && this.#windows.length < verdicts; i++) await delay(50);
   }
 
   async #endedEarly(child: Child): Promise<never> {
@@ -289,6 +284,7 @@ class DemoRun {
     this.#showLast(null);
     this.#windows.push(report);
     this.#unshown = report;
+    this.#onWindow();
   }
 
   /** Shows the last window, whose evaluation comes right after its verdict. */
@@ -331,8 +327,14 @@ function summary(result: ReturnType<DemoRun['totals']> & Record<string, unknown>
     `policyRoot     ${result.policyRoot}`,
     `trainerState   ${result.trainerStateRoot}`,
     `seconds        ${result.seconds}`,
-    `check it all   npx grail audit ${relative('.', String(result.dir)) || '.'}`,
+    `check it all   npx grail audit ${shortPath(String(result.dir))}`,
   ];
+}
+
+/** A path as a person would type it here. */
+function shortPath(path: string): string {
+  const short = relative('.', path) || '.';
+  return short.startsWith('..') ? path : short;
 }
 
 function progressLines(err: (line: string) => void): (progress: ArtefactProgress) => void {

@@ -103,7 +103,7 @@ describe('a replay tells what is wrong with a commitment', () => {
   });
 });
 
-describe('the rollout vector of docs/parts/rollout.md', () => {
+describe('the rollout vector of docs/PROTOCOL.md', () => {
   // Computed once outside this project, with Python's hashlib.
   test('packs, digests and roots as documented', () => {
     const rollouts = {
