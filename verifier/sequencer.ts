@@ -49,6 +49,9 @@ interface WindowOutcome {
   readonly seconds: number;
 }
 
+/** How long a phase still waits for miners that are rejected already: they may want to hear what else they did wrong. */
+const REJECTED_GRACE_MS = 2000;
+
 /**
  * The one writer of a ledger. It admits messages, closes phases when their miners have delivered or a timer ran out,
  * has windows judged, and publishes verdicts. Its memory is the ledger: after a kill it goes on where the entries end.
@@ -64,7 +67,7 @@ export class Sequencer implements SequencerView {
   readonly #expired = new Set<string>();
   /** Miners that a closing enrol phase waits for; one that let a phase expire is dropped until it sends something. */
   readonly #expected = new Set<Hex>();
-  /** Miners whose commitment the judge has rejected, by window: they cannot be credited, so nobody waits for them. */
+  /** Miners whose commitment the judge has rejected, by window: they cannot be credited, so nobody waits long for them. */
   readonly #rejected = new Map<number, ReadonlySet<Hex>>();
   readonly #checkedProofs = new Map<string, Promise<void>>();
   readonly #policies: Map<number, Policy>;
@@ -81,8 +84,18 @@ export class Sequencer implements SequencerView {
     this.ledger = parts.ledger;
     this.#policies = parts.policies;
     for (const miner of this.state.miners.keys()) this.#expected.add(miner);
+    this.#signLast();
     const { windows } = parts.config;
     this.#finished = windows !== null && this.state.nextVerdict >= windows;
+  }
+
+  /** Signs the head that a kill may have left unsigned, before anything is appended behind it. */
+  #signLast(): void {
+    const { window, phase, body } = this.ledger.get(this.ledger.size - 1);
+    const signed = this.ledger.heads().at(-1)?.treeSize === this.ledger.size;
+    if (phase !== 'genesis' && body.type === CLOSERS[phase] && !signed) {
+      this.ledger.putHead(this.#sign(window, phase));
+    }
   }
 
   /**
@@ -109,15 +122,9 @@ export class Sequencer implements SequencerView {
     await this.#running?.catch(() => {});
   }
 
-  /** Takes up windows that were challenged before a restart, and signs the head that a kill may have left unsigned. */
+  /** Takes up windows that were challenged before a restart. */
   async #resume(): Promise<void> {
     const { config, judge } = this.#parts;
-    const last = this.ledger.size - 1;
-    const { window: lastWindow, phase, body } = this.ledger.get(last);
-    const signed = this.ledger.heads().at(-1)?.treeSize === this.ledger.size;
-    if (phase !== 'genesis' && body.type === CLOSERS[phase] && !signed) {
-      this.ledger.putHead(this.#sign(lastWindow, phase));
-    }
     const newest = this.state.versions.length - 1;
     const wanted = config.evaluationEpisodes > 0 && (config.goal !== null || this.#finished);
     if (wanted && newest > 0) {
@@ -213,8 +220,10 @@ export class Sequencer implements SequencerView {
     const entry: LedgerEntry = { window, phase, view: 0, author: identity.address, body };
     this.#append(entry);
     this.ledger.putHead(this.#sign(window, phase));
-    clearTimeout(this.#timers.get(`${window} ${phase}`));
-    this.#timers.delete(`${window} ${phase}`);
+    for (const key of [`${window} ${phase}`, `${window} ${phase} rejected`]) {
+      clearTimeout(this.#timers.get(key));
+      this.#timers.delete(key);
+    }
     log.info(`window ${window}: ${phase} closed by ${body.type}`, { entries: this.ledger.size });
   }
 
@@ -324,9 +333,7 @@ export class Sequencer implements SequencerView {
 
   #pending(window: WindowState): Hex[] {
     const pending = this.state.pending(window);
-    if (window.phase === 'enrol') return pending.filter((miner) => this.#expected.has(miner));
-    const rejected = this.#rejected.get(window.window);
-    return rejected === undefined ? pending : pending.filter((miner) => !rejected.has(miner));
+    return window.phase === 'enrol' ? pending.filter((miner) => this.#expected.has(miner)) : pending;
   }
 
   /** Closes the window's phase if it is time. True when it did. */
@@ -336,9 +343,15 @@ export class Sequencer implements SequencerView {
     const key = `${window.window} ${phase}`;
     const pending = this.#pending(window);
     const nobody = phase === 'enrol' && enrolled(window).length === 0 && !this.#someoneMayEnrolLater();
-    if ((pending.length > 0 && !this.#expired.has(key)) || nobody) {
-      this.#arm(key);
-      return false;
+    if (nobody || (pending.length > 0 && !this.#expired.has(key))) {
+      this.#arm(key, this.#parts.config.phaseTimeoutMs);
+      const rejected = this.#rejected.get(window.window);
+      if (nobody || !pending.every((miner) => rejected?.has(miner))) return false;
+      // Only miners that cannot be credited any more are missing.
+      if (!this.#expired.has(`${key} rejected`)) {
+        this.#arm(`${key} rejected`, Math.min(REJECTED_GRACE_MS, this.#parts.config.phaseTimeoutMs));
+        return false;
+      }
     }
     if (pending.length > 0) {
       this.#parts.log.warn(`window ${window.window}: ${phase} closes without ${pending.length} miners`, {
@@ -347,6 +360,7 @@ export class Sequencer implements SequencerView {
       if (phase === 'enrol') for (const miner of pending) this.#expected.delete(miner);
     }
     this.#expired.delete(key);
+    this.#expired.delete(`${key} rejected`);
     if (phase === 'prove') return this.#publish(window);
     this.#close(window.window, phase, await this.#body(window, phase));
     if (phase === 'commit') this.#judge(window);
@@ -382,13 +396,13 @@ export class Sequencer implements SequencerView {
     }
   }
 
-  #arm(key: string): void {
+  #arm(key: string, delayMs: number): void {
     if (this.#timers.has(key)) return;
     const timer = setTimeout(() => {
       this.#timers.delete(key);
       this.#expired.add(key);
       this.#advance();
-    }, this.#parts.config.phaseTimeoutMs);
+    }, delayMs);
     this.#timers.set(key, timer);
   }
 

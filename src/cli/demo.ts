@@ -214,8 +214,8 @@ class DemoRun {
   /** Starts a child whose warnings and errors show here, under its name. */
   #start(name: string, args: string[], onOut: (line: string) => void): Child {
     const onErr = (line: string) => {
-      if (/^(warn|error|[A-Z_]+:)/.test(line) || /reject|refus|cheating/.test(line))
-        this.#io.err(`[${name}] ${line}`);
+      if (line.includes('insecure-dev')) return; // said at the start
+      if (/^(warn|error|[A-Z_]+:)|: rejected|refused|cheating/.test(line)) this.#io.err(`[${name}] ${line}`);
     };
     const env = { GRAIL_PASSWORD: DEMO_PASSWORD };
     const child = startChild({ name, args, env, logFile: this.#logFile(name), onOut, onErr });
@@ -337,11 +337,17 @@ function shortPath(path: string): string {
   return short.startsWith('..') ? path : short;
 }
 
+/** One line a stage, and one each tenth of it where that is known. */
 function progressLines(err: (line: string) => void): (progress: ArtefactProgress) => void {
+  const titles = {
+    compile: 'compiling the circuit (about 15 seconds)',
+    keys: 'making the development proving key',
+    wait: 'waiting',
+  };
   let last = '';
   return ({ stage, message, fraction }) => {
     const tenth = fraction === undefined ? '' : ` ${Math.floor(10 * fraction) * 10}%`;
-    const line = `${stage}: ${message}${tenth}`;
+    const line = stage === 'wait' ? message : `${titles[stage]}${tenth}`;
     if (line !== last) err(line);
     last = line;
   };
