@@ -157,7 +157,8 @@ export class Sequencer implements SequencerView {
     this.state.precheck(message);
     const digest = messageDigest(this.state.domain, message);
     const admission = this.state.admit(message, digest);
-    this.#expected.add(message.miner);
+    // Whoever repeats an old message of somebody does not make everybody wait for that miner.
+    if (admission.kind !== 'duplicate') this.#expected.add(message.miner);
     const window = 'window' in message ? message.window : this.state.enrolWindow;
     const phase: Phase =
       message.type === 'register' ? 'enrol' : message.type === 'proof' ? 'prove' : message.type;
@@ -362,7 +363,10 @@ export class Sequencer implements SequencerView {
     this.#expired.delete(key);
     this.#expired.delete(`${key} rejected`);
     if (phase === 'prove') return this.#publish(window);
-    this.#close(window.window, phase, await this.#body(window, phase));
+    const beacon = await this.#draw(window, phase);
+    // Nothing may be awaited from the body to its entry: it speaks of every entry before it, and one that came between
+    // would stand in the ledger for ever, before a closer that contradicts it.
+    this.#close(window.window, phase, this.#body(window, phase, beacon));
     if (phase === 'commit') this.#judge(window);
     return true;
   }
@@ -406,17 +410,22 @@ export class Sequencer implements SequencerView {
     this.#timers.set(key, timer);
   }
 
-  async #body(window: WindowState, phase: 'enrol' | 'commit' | 'opening'): Promise<CloserBody> {
-    const { beacon } = this.#parts;
+  /** The beacon's value that closes the phase; null where it takes none. */
+  async #draw(window: WindowState, phase: 'enrol' | 'commit' | 'opening'): Promise<Uint8Array | null> {
+    if (phase === 'opening') return null;
+    return this.#parts.beacon.draw(window.window, phase === 'enrol' ? 0 : 1);
+  }
+
+  #body(
+    window: WindowState,
+    phase: 'enrol' | 'commit' | 'opening',
+    beacon: Uint8Array | null,
+  ): Exclude<CloserBody, VerdictBody> {
     switch (CLOSERS[phase]) {
-      case 'open': {
-        const beacon0 = await beacon.draw(window.window, 0);
-        return this.state.openBody(beacon0);
-      }
-      case 'challenge': {
-        const beacon1 = await beacon.draw(window.window, 1);
-        return this.state.challengeBody(window.window, beacon1);
-      }
+      case 'open':
+        return this.state.openBody(beacon!);
+      case 'challenge':
+        return this.state.challengeBody(window.window, beacon!);
       case 'fold':
         return this.state.foldBody(window.window, (rho) =>
           foldDigest(foldVectors(this.#policyOf(window), rho)),

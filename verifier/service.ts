@@ -45,6 +45,15 @@ export async function startVerifier(
       got: identity.address,
     });
   }
+  const beacon = new LocalBeacon(secrets.beaconSecrets);
+  const ends = beacon.ends.map(toHex);
+  // Otherwise the first value that it draws would stand in the ledger for ever, and no rule would accept it.
+  if (ends.join() !== genesis.beacon.ends.join()) {
+    throw new GrailError('GENESIS_MISMATCH', 'the operator’s beacon secrets are not those of this network', {
+      expected: genesis.beacon.ends,
+      got: ends,
+    });
+  }
   const { architecture, stepsPerProof, proof } = genesis;
   const spec = { architecture, stepsPerProof, variant: proof.variant };
   const { verificationKey } = await loadVerificationKey(spec, parts.artefacts);
@@ -63,7 +72,7 @@ export async function startVerifier(
       state,
       ledger,
       identity,
-      beacon: new LocalBeacon(secrets.beaconSecrets),
+      beacon,
       judge,
       checkProof: (publicSignals, bytes) => proofs.verify(publicSignals, bytes),
       blobs: directory.blobs,

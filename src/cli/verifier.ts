@@ -52,7 +52,7 @@ export const command = defineCommand({
     const config = verifierConfigSchema.parse({
       host: flags.host,
       port: flags.port,
-      phaseTimeoutMs: flags.phaseTimeout * 1000,
+      phaseTimeoutMs: Math.round(flags.phaseTimeout * 1000),
       windows: flags.windows ?? null,
       goal: flags.goal ?? null,
     });

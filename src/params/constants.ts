@@ -18,3 +18,9 @@ export const PROOF_BYTES = 256;
 
 /** A commitment whose mismatching steps exceed this fraction of all steps did not run the window's policy at all. */
 export const POLICY_MISMATCH_FRACTION = 1 / 16;
+
+/** Bytes of packed actions that a commit may carry. */
+export const MAX_ACTION_BYTES = 1_048_576;
+
+/** Bytes of observations that an opening may carry. */
+export const MAX_OBSERVATION_BYTES = 1_048_576;

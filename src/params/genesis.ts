@@ -1,8 +1,13 @@
 import { z } from 'zod';
+import { environmentById } from '../environments/index.ts';
 import { architectureSchema } from '../policy/architecture.ts';
+import { GUMBEL_TABLE_SHA256 } from '../policy/gumbel.ts';
+import { layerExponents } from '../policy/quantiser.ts';
+import { packedBytes } from '../protocol/actions.ts';
 import { canonicalBytes } from '../protocol/canonical.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { sha256, tag } from '../protocol/hash.ts';
+import { MAX_ACTION_BYTES, MAX_OBSERVATION_BYTES } from './constants.ts';
 
 const hex = (bytes: number) =>
   z
@@ -44,7 +49,11 @@ export const ppoSchema = z.strictObject({
 export const genesisSchema = z.strictObject({
   protocolVersion: z.literal(1),
   /** A label for people; part of the hash. */
-  name: z.string().min(1).max(64),
+  name: z
+    .string()
+    .min(1)
+    .max(64)
+    .regex(/^\P{Surrogate}+$/u, 'half a surrogate pair is no character'),
   chainId: z.int().min(0),
   /** Every receipt and audit of such a network repeats that its keys and beacon are not secure. */
   insecureDev: z.boolean(),
@@ -134,7 +143,42 @@ export function parseGenesis(value: unknown): Genesis {
   for (let i = 1; i < genesis.miners.length; i++) {
     if (genesis.miners[i - 1]! >= genesis.miners[i]!) throw invalid('miners are not sorted or repeat');
   }
+  if (new Set(genesis.verifiers.map(({ address }) => address)).size !== genesis.verifiers.length) {
+    throw invalid('a verifier repeats');
+  }
+  if (genesis.proof.verificationKeys[genesis.proof.variant] === null) {
+    throw invalid(`proof.verificationKeys has no key of the variant ${genesis.proof.variant}`);
+  }
+  if (genesis.gumbelTable !== GUMBEL_TABLE_SHA256) {
+    throw invalid(`gumbelTable is not the table of this protocol, ${GUMBEL_TABLE_SHA256}`);
+  }
+  checkFit(genesis, invalid);
   return genesis;
+}
+
+/** What the parts of a genesis must agree on, so that an honest miner can take part and be paid. */
+function checkFit(genesis: Genesis, invalid: (message: string) => GrailError): void {
+  const { architecture } = genesis;
+  const { id, observation, actions } = environmentById(genesis.environment);
+  if (architecture.observation !== observation || architecture.actions !== actions) {
+    throw invalid(`${id} has ${observation} observed values and ${actions} actions, the architecture others`);
+  }
+  for (const [index, { accumulator, output }] of layerExponents(genesis.quantiser).entries()) {
+    const { shift } = architecture.layers[index]!;
+    if (shift !== accumulator - output) {
+      throw invalid(
+        `layer ${index} has shift ${shift} where the quantiser's exponents give ${accumulator - output}`,
+      );
+    }
+  }
+  if (packedBytes(genesis.maxSlots * genesis.stepsPerSlot, actions) > MAX_ACTION_BYTES) {
+    throw invalid(`maxSlots · stepsPerSlot actions take more than the ${MAX_ACTION_BYTES} bytes of a commit`);
+  }
+  if (genesis.challengesPerMiner * observation > MAX_OBSERVATION_BYTES) {
+    throw invalid(
+      `the challenged observations take more than the ${MAX_OBSERVATION_BYTES} bytes of an opening`,
+    );
+  }
 }
 
 /** SHA-256(tag("genesis") ‖ canonical JSON): the network's name. 32 bytes. */

@@ -7,11 +7,11 @@ import { toHex } from '../protocol/bytes.ts';
 import { canonicalText } from '../protocol/canonical.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { sha256 } from '../protocol/hash.ts';
+import { packageRoot } from '../storage/package-root.ts';
 import { generateCircuit } from './circuit.ts';
 import { compileCircuit } from './compile.ts';
 import { makeInsecureDevKeys } from './development-keys.ts';
 import { isAlive, withLock } from './lock.ts';
-import { packageRoot } from './package-root.ts';
 import type { CircuitSpec } from './types.ts';
 import { parseVerificationKey, type VerificationKey, verificationKeyHash } from './verification-key.ts';
 

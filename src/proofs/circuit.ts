@@ -5,7 +5,7 @@ import { toHex, utf8 } from '../protocol/bytes.ts';
 import { canonicalBytes } from '../protocol/canonical.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { sha256, tag } from '../protocol/hash.ts';
-import { packageRoot } from './package-root.ts';
+import { packageRoot } from '../storage/package-root.ts';
 import { spongeDomain } from './poseidon.ts';
 import type { CircuitSpec } from './types.ts';
 import { type CircuitLayout, circuitLayout, ELEMENT_BITS, FOLD_BITS } from './widths.ts';

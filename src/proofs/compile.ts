@@ -1,9 +1,9 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GrailError } from '../protocol/errors.ts';
+import { packageRoot } from '../storage/package-root.ts';
 import { forkModule } from './child.ts';
 import type { CompileRequest } from './compile-worker.ts';
-import { packageRoot } from './package-root.ts';
 
 export interface CompileOptions {
   /** Fit for a file name: letters, digits, dashes. */

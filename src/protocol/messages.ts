@@ -1,9 +1,12 @@
 import { TypedDataEncoder } from 'ethers';
 import { z } from 'zod';
+import { MAX_ACTION_BYTES, MAX_OBSERVATION_BYTES } from '../params/constants.ts';
 import { addressSchema, hash32Schema } from '../params/genesis.ts';
 import { fromHex, type Hex, toHex } from './bytes.ts';
 import { GrailError } from './errors.ts';
 import { type Identity, recover } from './identity.ts';
+
+export { MAX_ACTION_BYTES, MAX_OBSERVATION_BYTES } from '../params/constants.ts';
 
 /**
  * The five messages of a miner, their EIP-712 types and their wire form (docs/PROTOCOL.md, Messages). A message's
@@ -25,11 +28,6 @@ const signature = z
   .string()
   .regex(/^0x[0-9a-f]{130}$/, 'expected a 65-byte signature as lower-case 0x hex')
   .transform((value) => value as Hex);
-
-/** Bytes of packed actions that a commit may carry. */
-export const MAX_ACTION_BYTES = 1_048_576;
-/** Bytes of observations that an opening may carry. */
-export const MAX_OBSERVATION_BYTES = 1_048_576;
 
 export const messageSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('register'), miner: addressSchema, signature }),

@@ -165,9 +165,18 @@ class Audit {
   #checkHeads(): void {
     const { ledger } = this.#parts;
     const signed = new Set<number>();
+    let before = 0;
     for (const [position, head] of ledger.heads().entries()) {
       this.#checkSigner(position, head);
       this.#signatures++;
+      if (head.treeSize <= before || head.view !== 0) {
+        throw new GrailError(
+          'LEDGER_INVALID',
+          `tree head ${position} is of view ${head.view} and size ${head.treeSize}: heads grow, in view 0`,
+          { head: position, index: head.treeSize - 1 },
+        );
+      }
+      before = head.treeSize;
       const { window, phase, body } = ledger.get(head.treeSize - 1);
       if (
         window !== head.window ||
@@ -256,6 +265,8 @@ function unseen(genesis: Genesis): string[] {
   }
   if (genesis.insecureDev) {
     lines.push('who can forge proofs: development keys (insecure-dev) were made from public numbers');
+  } else {
+    lines.push('who knows the secrets of the proving keys: look at how they were made');
   }
   return lines;
 }
@@ -274,16 +285,21 @@ export function firstDifference(
   got: Json,
   path: string,
 ): { path: string; expected: Json; got: Json } | null {
-  const bothObjects =
-    typeof expected === 'object' && typeof got === 'object' && expected !== null && got !== null;
-  if (!bothObjects || Array.isArray(expected) !== Array.isArray(got)) {
-    const same = canonicalText(expected ?? null) === canonicalText(got ?? null);
-    return same ? null : { path, expected: expected ?? null, got: got ?? null };
+  if (canonicalText(expected) === canonicalText(got)) return null;
+  if (isObject(expected) && isObject(got) && Array.isArray(expected) === Array.isArray(got)) {
+    for (const key of [...new Set([...Object.keys(expected), ...Object.keys(got)])].sort()) {
+      // A member that is null is not one that is absent.
+      const [a, b] = [expected, got].map((object) => (Object.hasOwn(object, key) ? object[key]! : undefined));
+      const at = path === '' ? key : `${path}.${key}`;
+      if (a === undefined && b === undefined) continue;
+      if (a === undefined || b === undefined) return { path: at, expected: a ?? null, got: b ?? null };
+      const difference = firstDifference(a, b, at);
+      if (difference !== null) return difference;
+    }
   }
-  const [a, b] = [expected as Record<string, Json>, got as Record<string, Json>];
-  for (const key of [...new Set([...Object.keys(a), ...Object.keys(b)])].sort()) {
-    const difference = firstDifference(a[key] ?? null, b[key] ?? null, path === '' ? key : `${path}.${key}`);
-    if (difference !== null) return difference;
-  }
-  return null;
+  return { path, expected, got };
+}
+
+function isObject(value: Json): value is { readonly [key: string]: Json } {
+  return typeof value === 'object' && value !== null;
 }

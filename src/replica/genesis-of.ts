@@ -15,5 +15,11 @@ export function genesisOf(ledger: Ledger): Genesis {
       got: toHex(genesisHash(genesis)),
     });
   }
+  if (genesis.beacon.kind === 'local' && !genesis.insecureDev) {
+    throw new GrailError(
+      'GENESIS_INVALID',
+      'genesis: a local beacon, whose operator knows every challenge, on a network that is not insecure-dev',
+    );
+  }
   return genesis;
 }

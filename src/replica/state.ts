@@ -1,4 +1,4 @@
-import type { LedgerEntry } from '../ledger/entry.ts';
+import { type LedgerEntry, MAX_ENTRY_BYTES } from '../ledger/entry.ts';
 import { PROOF_BYTES } from '../params/constants.ts';
 import { type Genesis, genesisHash } from '../params/genesis.ts';
 import { rhoFrom } from '../proofs/fold.ts';
@@ -219,7 +219,7 @@ export class NetworkState {
     const before = posted.get(message.miner);
     const again = [before, posted.conflict(message.miner)].find((p) => p && equalBytes(p.digest, digest));
     if (again !== undefined) return { kind: 'duplicate', index: again.index };
-    if (message.type === 'enrol') this.#checkEnrol(message);
+    if (message.type === 'enrol') this.#checkEnrol(state, message);
     else if (message.type === 'commit') this.#checkCommit(state, message);
     else this.#checkOpening(message);
     if (posted.conflict(message.miner) !== undefined) throw equivocation(message, before!.digest, digest);
@@ -254,7 +254,7 @@ export class NetworkState {
     );
   }
 
-  #checkEnrol(message: MessageOf<'enrol'>): void {
+  #checkEnrol(state: WindowState, message: MessageOf<'enrol'>): void {
     const refusal = this.enrolRefusal(message.miner, message.window);
     if (refusal !== null) throw refusal;
     const { groupSize, maxSlots } = this.genesis;
@@ -267,6 +267,13 @@ export class NetworkState {
           got: message.slots,
         },
       );
+    }
+    const most = maxEnrolled(this.genesis);
+    if (state.enrolments.size >= most && state.enrolments.get(message.miner) === undefined) {
+      throw new GrailError('TOO_MANY_REQUESTS', `window ${message.window} is full: enrol in the next`, {
+        expected: `at most ${most} miners`,
+        window: message.window,
+      });
     }
   }
 
@@ -483,6 +490,9 @@ export class NetworkState {
       this.#record(body, digest);
       return;
     }
+    // A parser may pass over a member (`__proto__`): then the entry says more than what the rules look at.
+    if (canonicalText(body) !== canonicalText(entry.body))
+      throw invalid('its body has members that no rule reads');
     if (!this.genesis.verifiers.some(({ address }) => address === entry.author)) {
       throw invalid('its author is not a verifier of this network');
     }
@@ -637,6 +647,15 @@ export class NetworkState {
 
 /** Windows kept after their verdict, for receipts and explanations. */
 const KEPT_WINDOWS = 16;
+
+/**
+ * Miners that may enrol in one window: a verdict speaks of each of them, and must fit into an entry. A window whose
+ * verdict did not fit would never end. A result takes at most 640 bytes besides the two observations of
+ * OPENING_OBSERVATION, in hex.
+ */
+export function maxEnrolled(genesis: Pick<Genesis, 'architecture'>): number {
+  return Math.floor((MAX_ENTRY_BYTES - 65_536) / (640 + 4 * genesis.architecture.observation));
+}
 
 /** Enrolled miners whose enrolment counts, sorted. */
 export function enrolled(window: WindowState): Hex[] {

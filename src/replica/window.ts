@@ -32,6 +32,11 @@ export class PhaseMessages<M extends { miner: Hex }> {
     (this.#first.has(posted.miner) ? this.#second : this.#first).set(posted.miner, posted);
   }
 
+  /** Miners that posted. */
+  get size(): number {
+    return this.#first.size;
+  }
+
   /** All miners that posted, equivocators included, sorted by address. */
   miners(): Hex[] {
     return [...this.#first.keys()].sort();

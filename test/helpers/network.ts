@@ -5,6 +5,7 @@ import type { LedgerEntry } from '../../src/ledger/entry.ts';
 import { signHead, type TreeHead } from '../../src/ledger/head.ts';
 import { type Ledger, openLedger } from '../../src/ledger/log.ts';
 import { type Genesis, parseGenesis } from '../../src/params/genesis.ts';
+import { GUMBEL_TABLE_SHA256 } from '../../src/policy/gumbel.ts';
 import { LocalBeacon } from '../../src/protocol/beacon.ts';
 import { type Hex, toHex, utf8 } from '../../src/protocol/bytes.ts';
 import { canonicalBytes } from '../../src/protocol/canonical.ts';
@@ -91,7 +92,7 @@ export function tinyGenesis(changes: Partial<Genesis> = {}): Genesis {
     miners: [KEYS.miner.address, KEYS.other.address].sort(),
     verifiers: [{ address: KEYS.verifier.address, power: 1 }],
     proof: { variant: 'folds', verificationKeys: { folds: named('key'), digest: null } },
-    gumbelTable: named('table'),
+    gumbelTable: GUMBEL_TABLE_SHA256,
     trainingWasm: named('wasm'),
     parent: null,
     ...changes,

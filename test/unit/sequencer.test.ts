@@ -1,0 +1,115 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import type { Hex } from '../../src/protocol/bytes.ts';
+import { GrailError } from '../../src/protocol/errors.ts';
+import type { Message } from '../../src/protocol/messages.ts';
+import type { VerdictBody } from '../../src/replica/bodies.ts';
+import { KEYS } from '../helpers/network.ts';
+import { TestSequencer } from '../helpers/sequencer.ts';
+
+let running: TestSequencer | null = null;
+
+function start(...options: ConstructorParameters<typeof TestSequencer>): TestSequencer {
+  running = new TestSequencer(...options);
+  return running;
+}
+
+afterEach(async () => {
+  await running?.stop();
+  running = null;
+});
+
+/** Posts a message, whatever comes of it. */
+function offer({ sequencer }: TestSequencer, message: Message): boolean {
+  try {
+    sequencer.submit(message);
+    return true;
+  } catch (error) {
+    if (error instanceof GrailError) return false;
+    throw error;
+  }
+}
+
+const PHASES = ['enrol', 'commit', 'opening'] as const;
+
+/** Calls `action` after `ticks` turns of the microtask queue. */
+function after(ticks: number, action: () => void): void {
+  if (ticks === 0) action();
+  else queueMicrotask(() => after(ticks - 1, action));
+}
+
+describe('a message that comes while a phase closes is before its closer or too late, never in between', () => {
+  const cases = PHASES.flatMap((phase) => [0, 1, 2, 3, 4, 5, 6].map((ticks) => [phase, ticks] as const));
+
+  test.each(cases)('%s, %i turns after the decision', async (phase, ticks) => {
+    const node = start({ phaseTimeoutMs: 5 });
+    const { miner, other, state } = node.network;
+    // Who is waited for in vain arrives in the very moment.
+    node.onImpatience = () => {
+      if (state.window(0)!.phase === phase) after(ticks, () => offer(node, other[phase](0)));
+    };
+    for (const now of PHASES) {
+      node.sequencer.submit(miner[now](0));
+      if (now !== phase) node.sequencer.submit(other[now](0));
+      await node.left(0, now);
+      if (now === phase) break;
+    }
+    await node.replay();
+  });
+});
+
+test('a second proof that comes while the verdict is made counts in it', async () => {
+  const node = start({ windows: 1 });
+  const { miner, other } = node.network;
+  for (const phase of PHASES) {
+    for (const who of [miner, other]) node.sequencer.submit(who[phase](0));
+    await node.left(0, phase);
+  }
+  let checks = 0;
+  node.checkProof = async (_signals, proof) => {
+    // The first proof of part 0 is false, and its second chance comes when it is looked at.
+    if (++checks === 1) offer(node, miner.proof(0, 0, 'cc'));
+    if (proof[0] === 0xaa) throw new GrailError('PROOF_INVALID', 'false');
+  };
+  node.sequencer.submit(miner.proof(0, 0, 'aa'));
+  node.sequencer.submit(miner.proof(0, 1, 'dd'));
+  for (const part of [0, 1]) node.sequencer.submit(other.proof(0, part, `e${part}`));
+  await node.done;
+  const { results } = node.network.ledger.get(node.network.ledger.size - 1).body as unknown as VerdictBody;
+  expect(results.map(({ rejection, proofs }) => ({ rejection, proofs }))).toEqual([
+    { rejection: null, proofs: 2 },
+    { rejection: null, proofs: 2 },
+  ]);
+});
+
+test('nobody can make a network wait for a miner that is away by repeating what it once signed', async () => {
+  const node = start({ phaseTimeoutMs: 5 });
+  const { miner, other, state } = node.network;
+  // `other` lets a phase run out: it is waited for no more. From then on, patience is long.
+  node.onImpatience = () => {
+    node.config.phaseTimeoutMs = 60_000;
+  };
+  node.sequencer.submit(miner.enrol(0));
+  await node.left(0, 'enrol');
+  expect(state.enrolWindow).toBe(1);
+  offer(node, other.register());
+  node.sequencer.submit(miner.enrol(1));
+  await node.left(1, 'enrol');
+});
+
+test('a window whose commitments are all rejected ends without waiting for what cannot be credited', async () => {
+  const node = start({ windows: 1 });
+  const { miner, other } = node.network;
+  for (const key of [KEYS.miner, KEYS.other])
+    node.rejected.set(key.address as Hex, { code: 'POLICY_MISMATCH' });
+  for (const phase of ['enrol', 'commit'] as const) {
+    for (const who of [miner, other]) node.sequencer.submit(who[phase](0));
+    await node.left(0, phase);
+  }
+  await node.done;
+  await node.replay();
+  const { results } = node.network.ledger.get(node.network.ledger.size - 1).body as unknown as VerdictBody;
+  expect(results.map(({ credit, trained }) => ({ credit, trained }))).toEqual([
+    { credit: 0, trained: false },
+    { credit: 0, trained: false },
+  ]);
+}, 30_000);
