@@ -9,9 +9,11 @@ import { recover } from '../src/protocol/identity.ts';
 import {
   attestationDigest,
   type Message,
+  type MessageType,
   messageDigest,
   type SigningDomain,
 } from '../src/protocol/messages.ts';
+import type { Phase } from '../src/protocol/phases.ts';
 import {
   type Acknowledgement,
   acknowledgementSchema,
@@ -96,6 +98,21 @@ export class VerifierClient {
         got: promise.messageHash,
       });
     }
+    // A promise of another place is no proof of fault when this one is not kept.
+    const wrong =
+      promise.view !== 0 ||
+      promise.index >= promise.treeSize ||
+      promise.phase !== phaseOf(message.type) ||
+      ('window' in message && promise.window !== message.window);
+    if (wrong) {
+      throw new GrailError(
+        'BAD_SIGNATURE',
+        'the acknowledgement promises a place where the message cannot be',
+        {
+          got: promise,
+        },
+      );
+    }
     this.#checkAttestation('acknowledgement', promise, verifier, signature);
     return acknowledgement;
   }
@@ -172,6 +189,12 @@ export class VerifierClient {
       got: signer,
     });
   }
+}
+
+/** The phase whose entries a message is among. */
+function phaseOf(type: MessageType): Phase {
+  if (type === 'register') return 'enrol';
+  return type === 'proof' ? 'prove' : type;
 }
 
 function parseUrl(text: string): URL {

@@ -6,7 +6,8 @@ import { bytesToBig, fromHex, type Hex } from '../src/protocol/bytes.ts';
 import { canonicalText } from '../src/protocol/canonical.ts';
 import { challengeSeed } from '../src/protocol/challenges.ts';
 import { GrailError } from '../src/protocol/errors.ts';
-import type { Message, MessageOf } from '../src/protocol/messages.ts';
+import { recover } from '../src/protocol/identity.ts';
+import { type Message, type MessageOf, messageDigest } from '../src/protocol/messages.ts';
 import { CLOSERS, type Phase } from '../src/protocol/phases.ts';
 import { windowSeed } from '../src/protocol/seeds.ts';
 import type { PublishedVersion } from '../src/pulse/index.ts';
@@ -95,14 +96,18 @@ export class NetworkView {
         throw new GrailError('GENESIS_MISMATCH', 'the ledger starts with the genesis of another network');
       }
     } else if ('miner' in body) {
-      if (body.miner === this.miner) this.#own(body);
+      if (body.miner === this.miner) this.#own(index, body);
     } else {
       this.#close(index, entry, body);
     }
     this.next = index + 1;
   }
 
-  #own(message: Message): void {
+  #own(index: number, message: Message): void {
+    // What it did is what it signed: a verifier must not talk it into slots that it never enrolled.
+    const domain = { chainId: this.genesis.chainId, genesisHash: this.genesisHash };
+    const signer = recover(messageDigest(domain, message), message.signature);
+    if (signer !== this.miner) throw invalid(index, 'it is in the name of this miner, which did not sign it');
     if (message.type === 'register') {
       this.eligibleFrom ??= this.enrolWindow + 2;
       return;

@@ -1,8 +1,5 @@
 import { buildBn128, type Curve } from 'ffjavascript';
 
-/** r: order of BN254's groups; every signal of a circuit is below it. */
-export const SCALAR_FIELD = 21888242871839275222246405745257275088548364400416034343698204186575808495617n;
-
 /** q: coordinates of points are below it. */
 export const BASE_FIELD = 21888242871839275222246405745257275088696311157297823662689037894645226208583n;
 

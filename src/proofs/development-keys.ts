@@ -2,14 +2,14 @@ import { buildBn128, type Curve } from 'ffjavascript';
 import { bytesToBig, utf8 } from '../protocol/bytes.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { sha256, tag } from '../protocol/hash.ts';
-import { SCALAR_FIELD } from './curve.ts';
 import { groth16Setup, type ToxicWaste } from './groth16-setup.ts';
+import { FIELD_ORDER } from './poseidon.ts';
 import { parseR1cs } from './r1cs.ts';
 import type { PointG1, PointG2, VerificationKey } from './verification-key.ts';
 
 /** A secret that is none: SHA-256(tag("insecure-dev/" ‖ phase) ‖ name) mod r. */
 function publicSecret(phase: 'phase1' | 'phase2', name: string): bigint {
-  const value = bytesToBig(sha256(tag(`insecure-dev/${phase}`), utf8(name))) % SCALAR_FIELD;
+  const value = bytesToBig(sha256(tag(`insecure-dev/${phase}`), utf8(name))) % FIELD_ORDER;
   if (value === 0n) throw new GrailError('INTERNAL', `insecure-dev ${name} is zero`);
   return value;
 }

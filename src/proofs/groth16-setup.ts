@@ -1,7 +1,8 @@
 import type { Curve } from 'ffjavascript';
 import { concat, utf8 } from '../protocol/bytes.ts';
-import { BASE_FIELD, SCALAR_FIELD } from './curve.ts';
+import { BASE_FIELD } from './curve.ts';
 import { FixedBase, writeField } from './fixed-base.ts';
+import { FIELD_ORDER } from './poseidon.ts';
 import type { R1cs, SparseMatrix } from './r1cs.ts';
 
 /** The secrets of a Groth16 setup with γ = 1. Whoever knows them can prove anything. */
@@ -12,17 +13,17 @@ export interface ToxicWaste {
   readonly delta: bigint;
 }
 
-const mod = (value: bigint) => value % SCALAR_FIELD;
+const mod = (value: bigint) => value % FIELD_ORDER;
 
 /** Modular inverse by the extended Euclidean algorithm; `value` in [1, r). */
 function inverse(value: bigint): bigint {
-  let [a, b, x, y] = [value, SCALAR_FIELD, 1n, 0n];
+  let [a, b, x, y] = [value, FIELD_ORDER, 1n, 0n];
   while (a > 1n) {
     const quotient = b / a;
     [a, b] = [b - quotient * a, a];
     [x, y] = [y - quotient * x, x];
   }
-  return ((x % SCALAR_FIELD) + SCALAR_FIELD) % SCALAR_FIELD;
+  return ((x % FIELD_ORDER) + FIELD_ORDER) % FIELD_ORDER;
 }
 
 /** Inverses of many values with one inversion (Montgomery's trick). */
@@ -61,8 +62,8 @@ function power(base: bigint, exponent: number): bigint {
 function lagrange(root: bigint, size: number, tau: bigint): bigint[] {
   const roots: bigint[] = [];
   for (let i = 0, w = 1n; i < size; i++, w = mod(w * root)) roots.push(w);
-  const factor = mod((power(tau, size) - 1n + SCALAR_FIELD) * inverse(BigInt(size)));
-  const denominators = inverses(roots.map((w) => mod(tau - w + SCALAR_FIELD)));
+  const factor = mod((power(tau, size) - 1n + FIELD_ORDER) * inverse(BigInt(size)));
+  const denominators = inverses(roots.map((w) => mod(tau - w + FIELD_ORDER)));
   return roots.map((w, i) => mod(mod(factor * w) * denominators[i]!));
 }
 
@@ -158,7 +159,7 @@ export async function groth16Setup(
   const quotient: bigint[] = [];
   for (const [i, value] of lagrange(doubledRoot, 2 * domain, tau).entries()) {
     if (i % 2 === 0) continue;
-    const point = mod(value + (SCALAR_FIELD - highest) * power(doubledRoot, i));
+    const point = mod(value + (FIELD_ORDER - highest) * power(doubledRoot, i));
     quotient.push(mod(point * inverseDelta));
   }
 
@@ -180,7 +181,7 @@ export async function groth16Setup(
     u32le(32),
     field(BASE_FIELD),
     u32le(32),
-    field(SCALAR_FIELD),
+    field(FIELD_ORDER),
     u32le(wires, publics, domain),
     await multiply(g1, [alpha, beta]),
     await multiply(g2, [beta]),

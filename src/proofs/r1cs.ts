@@ -1,5 +1,5 @@
 import { GrailError } from '../protocol/errors.ts';
-import { SCALAR_FIELD } from './curve.ts';
+import { FIELD_ORDER } from './poseidon.ts';
 
 /**
  * One sparse matrix of the constraint system `A·w ∘ B·w = C·w`, its non-zeros in file order: constraint by
@@ -58,7 +58,7 @@ export function parseR1cs(bytes: Uint8Array): R1cs {
   const body = sections.get(2);
   if (header === undefined || body === undefined) throw invalid('a section is missing');
   if ((sections.get(5)?.size ?? 4) > 4) throw invalid('it has custom gates');
-  if (view.getUint32(header.at, true) !== 32 || readField(view, header.at + 4) !== SCALAR_FIELD) {
+  if (view.getUint32(header.at, true) !== 32 || readField(view, header.at + 4) !== FIELD_ORDER) {
     throw invalid('it is not over BN254');
   }
   const wires = view.getUint32(header.at + 36, true);

@@ -1,7 +1,8 @@
 import type { Curve, Group } from 'ffjavascript';
 import { GrailError } from '../protocol/errors.ts';
-import { BASE_FIELD, bn254, SCALAR_FIELD } from './curve.ts';
+import { BASE_FIELD, bn254 } from './curve.ts';
 import { decodeProof } from './encoding.ts';
+import { FIELD_ORDER } from './poseidon.ts';
 import {
   type PointG1,
   type PointG2,
@@ -57,7 +58,7 @@ function pointOn(group: Group, coordinates: readonly unknown[]): Uint8Array | un
 
 /** G1 of BN254 has no cofactor; the twist has one, so a point on it need not be of order r. */
 function inG2Subgroup(curve: Curve, point: Uint8Array): boolean {
-  return curve.G2.isZero(curve.G2.timesScalar(point, SCALAR_FIELD));
+  return curve.G2.isZero(curve.G2.timesScalar(point, FIELD_ORDER));
 }
 
 function prepareKey(curve: Curve, key: VerificationKey): PreparedKey {
@@ -155,7 +156,7 @@ export async function createVerifier(key: VerificationKey): Promise<ProofVerifie
       );
     }
     publicSignals.forEach((signal, index) => {
-      if (signal < 0n || signal >= SCALAR_FIELD) {
+      if (signal < 0n || signal >= FIELD_ORDER) {
         throw new GrailError('PROOF_INVALID', `public signal ${index} is not below the field's order`, {
           signal: index,
         });

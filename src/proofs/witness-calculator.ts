@@ -1,5 +1,5 @@
 import { GrailError } from '../protocol/errors.ts';
-import { SCALAR_FIELD } from './curve.ts';
+import { FIELD_ORDER } from './poseidon.ts';
 
 /** A circuit's inputs by signal name: one number (or its decimal text), or nested arrays, flattened row by row. */
 export type CircuitInput = { readonly [signal: string]: CircuitValue };
@@ -27,8 +27,8 @@ function nameHash(name: string): [number, number] {
 function flatten(value: CircuitValue, out: bigint[] = []): bigint[] {
   if (Array.isArray(value)) for (const item of value as readonly CircuitValue[]) flatten(item, out);
   else {
-    const reduced = BigInt(value as bigint | number | string) % SCALAR_FIELD;
-    out.push(reduced < 0n ? reduced + SCALAR_FIELD : reduced);
+    const reduced = BigInt(value as bigint | number | string) % FIELD_ORDER;
+    out.push(reduced < 0n ? reduced + FIELD_ORDER : reduced);
   }
   return out;
 }

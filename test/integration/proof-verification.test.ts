@@ -8,7 +8,7 @@ import { buildBn128, type Curve } from 'ffjavascript';
 import { type Groth16Proof, groth16 } from 'snarkjs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CircuitArtefacts, loadCircuitArtefacts } from '../../src/proofs/artefacts.ts';
-import { BASE_FIELD, SCALAR_FIELD } from '../../src/proofs/curve.ts';
+import { BASE_FIELD } from '../../src/proofs/curve.ts';
 import {
   decodeProof,
   encodeProof,
@@ -16,6 +16,7 @@ import {
   proofFromSnarkjs,
   proofToSnarkjs,
 } from '../../src/proofs/encoding.ts';
+import { FIELD_ORDER } from '../../src/proofs/poseidon.ts';
 import { createProver, type ProofResult, type Prover } from '../../src/proofs/prove.ts';
 import type { VerificationKey } from '../../src/proofs/verification-key.ts';
 import { createVerifier, type ProofVerifier } from '../../src/proofs/verify.ts';
@@ -77,13 +78,13 @@ describe('a proof', () => {
   });
 
   test('does not verify when a signal is given as its value plus the field order', async () => {
-    const signals = proven.publicSignals.map((signal, i) => (i === 0 ? signal + SCALAR_FIELD : signal));
+    const signals = proven.publicSignals.map((signal, i) => (i === 0 ? signal + FIELD_ORDER : signal));
     const error = await expectCode('PROOF_INVALID', verify(proven.proof, signals));
     expect(error.details).toEqual({ signal: 0 });
   });
 
   test('does not verify when a signal is given as its value minus the field order', async () => {
-    const signals = proven.publicSignals.map((signal, i) => (i === 3 ? signal - SCALAR_FIELD : signal));
+    const signals = proven.publicSignals.map((signal, i) => (i === 3 ? signal - FIELD_ORDER : signal));
     const error = await expectCode('PROOF_INVALID', verify(proven.proof, signals));
     expect(error.details).toEqual({ signal: 3 });
   });

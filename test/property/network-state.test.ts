@@ -13,7 +13,7 @@ import { windowInput } from '../../src/replica/window-input.ts';
 import { KEYS, TestMiner, type TestNetwork, testBeacon, tinyGenesis } from '../helpers/network.ts';
 import { untrained, zeroPolicy } from '../helpers/sequencer.ts';
 
-const RUNS = process.env.GRAIL_LONG ? 400 : 8;
+const RUNS = process.env.GRAIL_LONG ? 400 : 24;
 const WINDOWS = 6;
 /** Turns within which a network of this size must have ended its windows, whatever the order. */
 const PATIENCE = 5_000;
@@ -99,7 +99,8 @@ class Simulation {
     const conduct = this.#conduct(miner, window.window);
     const { address } = miner.identity;
     const w = window.window;
-    const missing = <T>(posted: readonly unknown[], list: readonly T[]) => list.slice(posted.length, posted.length + 1);
+    const missing = <T>(posted: readonly unknown[], list: readonly T[]) =>
+      list.slice(posted.length, posted.length + 1);
     const both = (messages: { get(miner: Hex): unknown; conflict(miner: Hex): unknown }) =>
       [messages.get(address), messages.conflict(address)].filter((posted) => posted !== undefined);
     switch (window.phase) {

@@ -139,6 +139,14 @@ describe('a verifier that breaks a rule is found out', () => {
     expect(codeOf(() => view.apply(1, entry))).toBe('LEDGER_INVALID');
   });
 
+  test('a message in the name of the miner that it never signed is LEDGER_INVALID', () => {
+    const view = viewOf(KEYS.miner.address);
+    const body = { ...network.miner.enrol(0, 2), slots: 65_536 };
+    const entry: LedgerEntry = { window: 0, phase: 'enrol', view: 0, author: KEYS.miner.address, body };
+    expect(codeOf(() => view.apply(1, entry))).toBe('LEDGER_INVALID');
+    expect(view.windows.get(0)!.enrols).toEqual([]);
+  });
+
   test('phases out of order are LEDGER_INVALID', async () => {
     network.submit(network.miner.enrol(0));
     await network.close(0);
