@@ -159,7 +159,9 @@ export class Sequencer implements SequencerView {
     const admission = this.state.admit(message, digest);
     // Whoever repeats an old message of somebody does not make everybody wait for that miner.
     if (admission.kind !== 'duplicate') this.#expected.add(message.miner);
-    const window = 'window' in message ? message.window : this.state.enrolWindow;
+    // A registration stands where it was first posted; a promise of another window would be one that is not kept.
+    const registered = admission.kind === 'duplicate' ? this.ledger.get(admission.index).window : null;
+    const window = 'window' in message ? message.window : (registered ?? this.state.enrolWindow);
     const phase: Phase =
       message.type === 'register' ? 'enrol' : message.type === 'proof' ? 'prove' : message.type;
     let index: number;

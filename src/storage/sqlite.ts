@@ -16,6 +16,17 @@ const SCHEMA = `
   PRAGMA user_version = ${SCHEMA_VERSION};
 `;
 
+/** What a file may hold besides the schema, and queries that find it. */
+const STRANGE = [
+  [
+    'a table, view, index or trigger',
+    `SELECT name FROM sqlite_schema WHERE type NOT IN ('table', 'index')
+     OR tbl_name NOT IN ('meta', 'entries', 'heads') OR (type = 'index' AND sql IS NOT NULL)`,
+  ],
+  ['a setting', "SELECT key AS name FROM meta WHERE key <> 'genesisHash'"],
+  ['an entry', 'SELECT idx AS name FROM entries WHERE idx < 0'],
+] as const;
+
 /** Rows that one query fetches: a cursor left open would keep the write-ahead log from being folded in. */
 const PAGE = 256;
 
@@ -190,6 +201,19 @@ export class SqliteLedgerStore implements LedgerStore {
       throw new GrailError('LEDGER_CORRUPT', `${this.#path} is damaged: ${String(result)}`, {
         file: this.#path,
       });
+    }
+    // What no query of this store would ever look at is no part of a ledger.
+    for (const [what, query] of STRANGE) {
+      const found = this.#try(() => this.#database.prepare(query).get());
+      if (found === undefined) continue;
+      throw new GrailError(
+        'LEDGER_CORRUPT',
+        `${this.#path} holds ${what} that no ledger has: ${String(found.name)}`,
+        {
+          file: this.#path,
+          got: String(found.name),
+        },
+      );
     }
   }
 

@@ -96,6 +96,16 @@ test('nobody can make a network wait for a miner that is away by repeating what 
   await node.left(1, 'enrol');
 });
 
+test('a registration that is repeated is acknowledged where it stands', async () => {
+  const node = start({ phaseTimeoutMs: 5 });
+  const { miner, stranger } = node.network;
+  const first = node.sequencer.submit(stranger.register());
+  node.sequencer.submit(miner.enrol(0));
+  await node.left(0, 'enrol');
+  const { window, phase, index, messageHash } = first;
+  expect(node.sequencer.submit(stranger.register())).toMatchObject({ window, phase, index, messageHash });
+});
+
 test('a window whose commitments are all rejected ends without waiting for what cannot be credited', async () => {
   const node = start({ windows: 1 });
   const { miner, other } = node.network;
