@@ -106,6 +106,7 @@ export function signedOpening(
     type: 'opening',
     miner: context.identity.address,
     window: context.window.window,
+    challengeSeed: toHex(context.window.challenge!.seed),
     traceDigests: digests.map(digestHex),
     observations,
   });

@@ -62,6 +62,11 @@ export const CODES = {
     status: 400,
     doc: 'The packed actions are not slots · T actions with zero padding.',
   },
+  CHALLENGE_MISMATCH: {
+    fault: 'reject',
+    status: 409,
+    doc: 'The opening answers another challenge than the window’s.',
+  },
   OPENING_SHAPE: {
     fault: 'reject',
     status: 400,

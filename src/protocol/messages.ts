@@ -51,6 +51,8 @@ export const messageSchema = z.discriminatedUnion('type', [
     type: z.literal('opening'),
     miner: addressSchema,
     window,
+    /** The challenge that it answers: a signature under another one must not pass for an answer to this. */
+    challengeSeed: hash32Schema,
     traceDigests: z.array(hash32Schema).min(1).max(4096),
     observations: hexBytes(MAX_OBSERVATION_BYTES),
     signature,
@@ -96,6 +98,7 @@ const TYPES: Record<MessageType, { name: string; fields: { name: string; type: s
     fields: [
       { name: 'miner', type: 'address' },
       { name: 'window', type: 'uint64' },
+      { name: 'challengeSeed', type: 'bytes32' },
       { name: 'traceDigests', type: 'bytes32[]' },
       { name: 'observations', type: 'bytes' },
     ],

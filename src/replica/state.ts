@@ -221,7 +221,7 @@ export class NetworkState {
     if (again !== undefined) return { kind: 'duplicate', index: again.index };
     if (message.type === 'enrol') this.#checkEnrol(state, message);
     else if (message.type === 'commit') this.#checkCommit(state, message);
-    else this.#checkOpening(message);
+    else this.#checkOpening(state, message);
     if (posted.conflict(message.miner) !== undefined) throw equivocation(message, before!.digest, digest);
     return fresh(message.window, phase, before === undefined ? 'new' : 'evidence');
   }
@@ -326,7 +326,14 @@ export class NetworkState {
     }
   }
 
-  #checkOpening(message: MessageOf<'opening'>): void {
+  #checkOpening(state: WindowState, message: MessageOf<'opening'>): void {
+    const challenge = toHex(state.challenge!.seed);
+    if (message.challengeSeed !== challenge) {
+      throw new GrailError('CHALLENGE_MISMATCH', 'the opening answers another challenge than the window’s', {
+        expected: challenge,
+        got: message.challengeSeed,
+      });
+    }
     const forbidden = fromHex(message.observations).indexOf(0x80);
     if (forbidden >= 0) {
       throw new GrailError(

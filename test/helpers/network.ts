@@ -140,7 +140,8 @@ export class TestMiner {
   opening(window: number, changes: Partial<MessageOf<'opening'>> = {}): MessageOf<'opening'> {
     const traceDigests: Hex[] = [`0x00${'11'.repeat(31)}`, `0x00${'22'.repeat(31)}`];
     const observations: Hex = `0x${'7f8100ff'.repeat(8)}`;
-    return this.#sign({ type: 'opening', window, traceDigests, observations, ...changes });
+    const challengeSeed = toHex(this.#network.state.window(window)?.challenge?.seed ?? new Uint8Array(32));
+    return this.#sign({ type: 'opening', window, challengeSeed, traceDigests, observations, ...changes });
   }
 
   proof(window: number, part: number, fill = 'aa'): MessageOf<'proof'> {

@@ -231,6 +231,12 @@ describe('openings', () => {
     expectRefused(network.other.opening(0), 'COMMIT_MISSING', { miner: KEYS.other.address });
   });
 
+  test('an answer to another challenge is refused', async () => {
+    await reach('opening');
+    const challengeSeed = named('another challenge');
+    expectRefused(network.miner.opening(0, { challengeSeed }), 'CHALLENGE_MISMATCH', { got: challengeSeed });
+  });
+
   test('a digest or an observation too few or too many is refused', async () => {
     await reach('opening');
     const [digest] = network.miner.opening(0).traceDigests;

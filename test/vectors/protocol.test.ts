@@ -42,6 +42,7 @@ const messages: Record<string, Unsigned> = {
     type: 'opening',
     miner: miner.address,
     window,
+    challengeSeed: toHex(challenge),
     traceDigests: [root(9)],
     observations: '0x01ff7f81',
   },
@@ -78,7 +79,9 @@ const vectors: Record<string, string> = {
   'digest of register': toHex(digest('register')),
   'digest of enrol, 2 slots': toHex(digest('enrol')),
   'digest of commit, commitRoot 32 × 0x08, actions 0x8d01': toHex(digest('commit')),
-  'digest of opening, one digest 32 × 0x09, observations 0x01ff7f81': toHex(digest('opening')),
+  'digest of opening, that challengeSeed, one digest 32 × 0x09, observations 0x01ff7f81': toHex(
+    digest('opening'),
+  ),
   'digest of proof, part 0, proof 0x0a0b': toHex(digest('proof')),
   'signature of that enrol': signMessage(domain, miner, messages.enrol!).signature,
   'phase root of that enrol and one of 20 × 0x22 with digest 32 × 0x06': toHex(
