@@ -12,6 +12,7 @@ import type { Identity } from '../src/protocol/identity.ts';
 import { attestationDigest, type Message, messageDigest, parseMessage } from '../src/protocol/messages.ts';
 import { CLOSERS, type Phase } from '../src/protocol/phases.ts';
 import type { Acknowledgement, Receipt } from '../src/protocol/wire.ts';
+import { precheck } from '../src/replica/admission.ts';
 import type { CloserBody, VerdictBody } from '../src/replica/bodies.ts';
 import type { WindowWork } from '../src/replica/judge.ts';
 import { enrolled, type NetworkState } from '../src/replica/state.ts';
@@ -154,7 +155,7 @@ export class Sequencer implements SequencerView {
   }
 
   #accept(message: Message): Acknowledgement {
-    this.state.precheck(message);
+    precheck(this.state, message);
     const digest = messageDigest(this.state.domain, message);
     const admission = this.state.admit(message, digest);
     // Whoever repeats an old message of somebody does not make everybody wait for that miner.

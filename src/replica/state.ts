@@ -1,25 +1,16 @@
-import { type LedgerEntry, MAX_ENTRY_BYTES } from '../ledger/entry.ts';
-import { PROOF_BYTES } from '../params/constants.ts';
+import type { LedgerEntry } from '../ledger/entry.ts';
 import { type Genesis, genesisHash } from '../params/genesis.ts';
 import { rhoFrom } from '../proofs/fold.ts';
-import { FIELD_ORDER } from '../proofs/poseidon.ts';
-import { packedBytes } from '../protocol/actions.ts';
 import { checkBeacon } from '../protocol/beacon.ts';
-import { bigToBytes, bytesToBig, equalBytes, fromHex, type Hex, toHex } from '../protocol/bytes.ts';
+import { bigToBytes, bytesToBig, fromHex, type Hex, toHex } from '../protocol/bytes.ts';
 import { canonicalText } from '../protocol/canonical.ts';
 import { challengeSeed } from '../protocol/challenges.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { sha256 } from '../protocol/hash.ts';
-import {
-  checkSignature,
-  type Message,
-  type MessageOf,
-  type MessageType,
-  messageDigest,
-  type SigningDomain,
-} from '../protocol/messages.ts';
-import { PHASES, type Phase, phaseRoot } from '../protocol/phases.ts';
+import { checkSignature, type Message, messageDigest, type SigningDomain } from '../protocol/messages.ts';
+import { phaseRoot } from '../protocol/phases.ts';
 import { windowSeed } from '../protocol/seeds.ts';
+import { type Admission, notRegistered, place, precheck } from './admission.ts';
 import {
   bodySchema,
   type ChallengeBody,
@@ -31,9 +22,6 @@ import {
 } from './bodies.ts';
 import { credit, rewardRoot } from './credit.ts';
 import { type Posted, WindowState } from './window.ts';
-
-/** Different proofs of one part that a miner may post: a second chance, not a flood. */
-const PROOFS_PER_PART = 2;
 
 /** A policy version as the ledger publishes it. Version 0 is genesis's and has no patch. */
 export interface PolicyVersion {
@@ -53,12 +41,6 @@ interface MinerRecord {
   coolingUntil: number;
   credit: bigint;
 }
-
-/** What becomes of a message that a miner sends. */
-export type Admission =
-  | { readonly kind: 'new'; readonly entry: Omit<LedgerEntry, 'author'> & { author: Hex } }
-  | { readonly kind: 'evidence'; readonly entry: Omit<LedgerEntry, 'author'> & { author: Hex } }
-  | { readonly kind: 'duplicate'; readonly index: number };
 
 /**
  * The network as the ledger tells it: a pure function of the entries in their order. The verifier asks it what it may
@@ -173,218 +155,14 @@ export class NetworkState {
   }
 
   /**
-   * The rules that cost nothing to check: a known key, the right phase, the right size. To be asked before a megabyte is
-   * hashed or a signer recovered.
-   * @throws GrailError NOT_REGISTERED, PHASE_NOT_OPEN, PHASE_CLOSED, NOT_ENROLLED, COMMIT_SHAPE, COMMIT_MISSING,
-   * OPENING_SHAPE, OPENING_MISSING, PROOF_ENCODING
-   */
-  precheck(message: Message): void {
-    if (message.type === 'register') return;
-    if (!this.miners.has(message.miner)) throw notRegistered(message.miner);
-    const state = this.#inPhase(message.window, phaseOf(message.type));
-    if (message.type === 'commit') this.#checkCommitSize(state, message);
-    else if (message.type === 'opening') this.#checkOpeningSize(state, message);
-    else if (message.type === 'proof') this.#checkProofSize(state, message);
-  }
-
-  /**
    * Decides what becomes of a message now, without changing anything.
    * @throws GrailError with the code of the first rule that it breaks
    */
   admit(message: Message, knownDigest?: Uint8Array): Admission {
-    this.precheck(message);
+    precheck(this, message);
     const digest = knownDigest ?? messageDigest(this.domain, message);
     checkSignature(message, digest);
-    return this.#place(message, digest);
-  }
-
-  /** Where a message whose signature was checked goes. */
-  #place(message: Message, digest: Uint8Array): Admission {
-    this.precheck(message);
-    const fresh = (window: number, phase: Phase, kind: 'new' | 'evidence' = 'new'): Admission => ({
-      kind,
-      entry: { window, phase, view: 0, author: message.miner, body: message },
-    });
-    if (message.type === 'register') {
-      const known = this.miners.get(message.miner);
-      if (known !== undefined) return { kind: 'duplicate', index: known.entry };
-      return fresh(this.enrolWindow, 'enrol');
-    }
-    const phase = phaseOf(message.type);
-    const state = this.windows.get(message.window)!;
-    if (message.type === 'proof')
-      return this.#placeProof(state, message, digest) ?? fresh(message.window, phase);
-
-    const posted = state.messages(message.type);
-    const before = posted.get(message.miner);
-    const again = [before, posted.conflict(message.miner)].find((p) => p && equalBytes(p.digest, digest));
-    if (again !== undefined) return { kind: 'duplicate', index: again.index };
-    if (message.type === 'enrol') this.#checkEnrol(state, message);
-    else if (message.type === 'commit') this.#checkCommit(state, message);
-    else this.#checkOpening(state, message);
-    if (posted.conflict(message.miner) !== undefined) throw equivocation(message, before!.digest, digest);
-    return fresh(message.window, phase, before === undefined ? 'new' : 'evidence');
-  }
-
-  /** @throws PHASE_NOT_OPEN or PHASE_CLOSED unless the window is in the phase */
-  #inPhase(window: number, phase: Phase): WindowState {
-    const state = this.windows.get(window);
-    const now = state?.phase ?? (window < this.enrolWindow ? 'done' : null);
-    if (state !== undefined && now === phase) return state;
-    const late = now === 'done' || (now !== null && PHASES.indexOf(now) > PHASES.indexOf(phase));
-    if (late) {
-      throw new GrailError(
-        'PHASE_CLOSED',
-        `the ${phase} phase of window ${window} is closed: nothing can be posted to it`,
-        {
-          window,
-          expected: phase,
-          got: now,
-        },
-      );
-    }
-    throw new GrailError(
-      'PHASE_NOT_OPEN',
-      `the ${phase} phase of window ${window} is not open yet: wait for its entry`,
-      {
-        window,
-        expected: phase,
-        got: now,
-      },
-    );
-  }
-
-  #checkEnrol(state: WindowState, message: MessageOf<'enrol'>): void {
-    const refusal = this.enrolRefusal(message.miner, message.window);
-    if (refusal !== null) throw refusal;
-    const { groupSize, maxSlots } = this.genesis;
-    if (message.slots % groupSize !== 0 || message.slots > maxSlots) {
-      throw new GrailError(
-        'SLOTS_INVALID',
-        'slots must be a positive multiple of the group size, at most maxSlots',
-        {
-          expected: `a multiple of ${groupSize}, at most ${maxSlots}`,
-          got: message.slots,
-        },
-      );
-    }
-    const most = maxEnrolled(this.genesis);
-    if (state.enrolments.size >= most && state.enrolments.get(message.miner) === undefined) {
-      throw new GrailError('TOO_MANY_REQUESTS', `window ${message.window} is full: enrol in the next`, {
-        expected: `at most ${most} miners`,
-        window: message.window,
-      });
-    }
-  }
-
-  #checkCommitSize(state: WindowState, message: MessageOf<'commit'>): void {
-    const slots = state.slots(message.miner);
-    if (slots === 0) {
-      throw new GrailError('NOT_ENROLLED', `the miner is not enrolled in window ${message.window}`, {
-        miner: message.miner,
-        window: message.window,
-      });
-    }
-    const steps = slots * this.genesis.stepsPerSlot;
-    const expected = packedBytes(steps, this.genesis.architecture.actions);
-    const got = hexBytes(message.actions);
-    if (got !== expected) {
-      throw new GrailError('COMMIT_SHAPE', `the commitment must hold the actions of all ${steps} steps`, {
-        expected: `${expected} bytes`,
-        got: `${got} bytes`,
-      });
-    }
-  }
-
-  #checkCommit(state: WindowState, message: MessageOf<'commit'>): void {
-    const root = toHex(state.open!.policyRoot);
-    if (message.policyRoot === root) return;
-    throw new GrailError('POLICY_ROOT_MISMATCH', 'the commitment names another policy than the window uses', {
-      expected: root,
-      got: message.policyRoot,
-    });
-  }
-
-  #checkOpeningSize(state: WindowState, message: MessageOf<'opening'>): void {
-    if (state.commits.countedOf(message.miner) === undefined) {
-      throw new GrailError('COMMIT_MISSING', 'there is no commitment of this miner that could be opened', {
-        miner: message.miner,
-        window: message.window,
-      });
-    }
-    const width = this.genesis.architecture.observation * this.genesis.challengesPerMiner;
-    const got = hexBytes(message.observations);
-    if (message.traceDigests.length !== this.parts || got !== width) {
-      throw new GrailError(
-        'OPENING_SHAPE',
-        'an opening holds one digest a proof and every challenged observation',
-        {
-          expected: `${this.parts} digests, ${width} observation bytes`,
-          got: `${message.traceDigests.length} digests, ${got} observation bytes`,
-        },
-      );
-    }
-  }
-
-  #checkOpening(state: WindowState, message: MessageOf<'opening'>): void {
-    const challenge = toHex(state.challenge!.seed);
-    if (message.challengeSeed !== challenge) {
-      throw new GrailError('CHALLENGE_MISMATCH', 'the opening answers another challenge than the window’s', {
-        expected: challenge,
-        got: message.challengeSeed,
-      });
-    }
-    const forbidden = fromHex(message.observations).indexOf(0x80);
-    if (forbidden >= 0) {
-      throw new GrailError(
-        'INT8_RANGE',
-        'an opened observation holds −128, which is not a value of the protocol',
-        {
-          expected: '-127..127',
-          got: -128,
-          at: forbidden,
-        },
-      );
-    }
-    for (const digest of message.traceDigests) {
-      if (BigInt(digest) >= FIELD_ORDER) {
-        throw new GrailError('OPENING_SHAPE', 'a trace digest is not a canonical field element', {
-          got: digest,
-        });
-      }
-    }
-  }
-
-  #checkProofSize(state: WindowState, message: MessageOf<'proof'>): void {
-    if (state.openings.countedOf(message.miner) === undefined) {
-      throw new GrailError('OPENING_MISSING', 'there is no opening of this miner that could be proven', {
-        miner: message.miner,
-        window: message.window,
-      });
-    }
-    const got = hexBytes(message.proof);
-    if (message.part >= this.parts || got !== PROOF_BYTES) {
-      throw new GrailError(
-        'PROOF_ENCODING',
-        `a proof is ${PROOF_BYTES} bytes, for a part below ${this.parts}`,
-        {
-          expected: `${PROOF_BYTES} bytes, part < ${this.parts}`,
-          got: `${got} bytes, part ${message.part}`,
-        },
-      );
-    }
-  }
-
-  #placeProof(state: WindowState, message: MessageOf<'proof'>, digest: Uint8Array): Admission | null {
-    const posted = state.proofs.get(message.miner)?.[message.part] ?? [];
-    const again = posted.find((p) => equalBytes(p.digest, digest));
-    if (again !== undefined) return { kind: 'duplicate', index: again.index };
-    if (posted.length >= PROOFS_PER_PART) {
-      throw new GrailError('TOO_MANY_REQUESTS', `at most ${PROOFS_PER_PART} proofs of a part are kept`, {
-        part: message.part,
-      });
-    }
-    return null;
+    return place(this, message, digest);
   }
 
   /** The body that closes the enrol phase of the open window. @throws WRONG_PHASE until its policy is published */
@@ -490,7 +268,7 @@ export class NetworkState {
     if ('miner' in body) {
       const digest = messageDigest(this.domain, body);
       if (!signatureChecked) checkSignature(body, digest);
-      const admission = this.#place(body, digest);
+      const admission = place(this, body, digest);
       if (admission.kind === 'duplicate') throw invalid('it repeats an earlier entry');
       if (canonicalText(admission.entry) !== canonicalText(entry))
         throw invalid('it is filed under another phase or author');
@@ -655,15 +433,6 @@ export class NetworkState {
 /** Windows kept after their verdict, for receipts and explanations. */
 const KEPT_WINDOWS = 16;
 
-/**
- * Miners that may enrol in one window: a verdict speaks of each of them, and must fit into an entry. A window whose
- * verdict did not fit would never end. A result takes at most 640 bytes besides the two observations of
- * OPENING_OBSERVATION, in hex.
- */
-export function maxEnrolled(genesis: Pick<Genesis, 'architecture'>): number {
-  return Math.floor((MAX_ENTRY_BYTES - 65_536) / (640 + 4 * genesis.architecture.observation));
-}
-
 /** Enrolled miners whose enrolment counts, sorted. */
 export function enrolled(window: WindowState): Hex[] {
   return window.enrolments.counted().map(({ miner }) => miner);
@@ -682,28 +451,6 @@ export function opened(window: WindowState): Hex[] {
 /** The name under which a proof's bytes are remembered. */
 export function proofHash(proof: Hex): Hex {
   return toHex(sha256(fromHex(proof)));
-}
-
-function equivocation(message: Message, first: Uint8Array, second: Uint8Array): GrailError {
-  return new GrailError('EQUIVOCATION', 'two different messages of this key in one phase: neither counts', {
-    type: message.type,
-    expected: toHex(first),
-    got: toHex(second),
-  });
-}
-
-function notRegistered(miner: Hex): GrailError {
-  return new GrailError('NOT_REGISTERED', 'register this key first', { miner });
-}
-
-/** The phase in which a message is posted. */
-function phaseOf(type: Exclude<MessageType, 'register'>): Phase {
-  return type === 'proof' ? 'prove' : type;
-}
-
-/** Bytes of a hex string, without making them. */
-function hexBytes(hex: Hex): number {
-  return hex.length / 2 - 1;
 }
 
 function invalid(message: string): GrailError {

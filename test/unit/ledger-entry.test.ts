@@ -3,9 +3,9 @@ import { entryBytes, type LedgerEntry, MAX_ENTRY_BYTES, parseEntry } from '../..
 import { type Hex, toHex, utf8 } from '../../src/protocol/bytes.ts';
 import type { Json } from '../../src/protocol/canonical.ts';
 import { GrailError } from '../../src/protocol/errors.ts';
+import { maxEnrolled } from '../../src/replica/admission.ts';
 import { firstDifference } from '../../src/replica/audit.ts';
 import type { MinerResult, VerdictBody } from '../../src/replica/bodies.ts';
-import { maxEnrolled } from '../../src/replica/state.ts';
 import { KEYS, named, TestNetwork, tinyGenesis } from '../helpers/network.ts';
 
 function refusal(action: () => unknown): GrailError {
