@@ -87,15 +87,13 @@ export const bodySchemas = {
   }),
 } as const;
 
-export const bodySchema = z.union([
+export const bodySchema = z.discriminatedUnion('type', [
   messageSchema,
-  z.discriminatedUnion('type', [
-    bodySchemas.genesis,
-    bodySchemas.open,
-    bodySchemas.challenge,
-    bodySchemas.fold,
-    bodySchemas.verdict,
-  ]),
+  bodySchemas.genesis,
+  bodySchemas.open,
+  bodySchemas.challenge,
+  bodySchemas.fold,
+  bodySchemas.verdict,
 ]);
 
 export type Body = z.infer<typeof bodySchema>;

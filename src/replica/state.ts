@@ -260,7 +260,7 @@ export class NetworkState {
     const parsed = bodySchema.safeParse(entry.body);
     if (!parsed.success) {
       const issue = parsed.error.issues[0]!;
-      throw invalid(`its body is malformed: ${issue.path.join('.')}: ${issue.message}`);
+      throw invalid(`its body is malformed: ${issue.path.join('.') || 'body'}: ${issue.message}`);
     }
     const body = parsed.data;
     if (entry.view !== 0) throw invalid('view is not 0 on a network with one verifier');
