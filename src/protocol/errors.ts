@@ -42,7 +42,7 @@ export interface Rejection {
 export function describeRejection(rejection: Rejection): string {
   const { code, expected, got, ...place } = rejection;
   const where = Object.entries(place).map(([name, value]) => `${name} ${value}`);
-  const values = expected === undefined ? '' : ` expected ${show(expected)}, got ${show(got ?? null)}`;
+  const values = expected === undefined ? '' : ` expected ${show(expected)}, got ${show(got ?? null)}.`;
   return `${code}${where.length > 0 ? ` at ${where.join(', ')}` : ''}:${values} ${CODES[code].doc}`;
 }
 

@@ -66,7 +66,7 @@ describe('what a miner prints', () => {
   test('a rejection names the code, the place, what was expected and what came', () => {
     const event = verdictRejection(4, { code: 'ACTION_MISMATCH', slot: 2, step: 7, expected: 0, got: 1 });
     expect(describeEvent(event)).toBe(
-      'window 4: rejected: ACTION_MISMATCH at slot 2, step 7: expected 0, got 1 An action is not the one that policy and noise give.',
+      'window 4: rejected: ACTION_MISMATCH at slot 2, step 7: expected 0, got 1. An action is not the one that policy and noise give.',
     );
   });
 
