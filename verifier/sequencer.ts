@@ -14,7 +14,7 @@ import { CLOSERS, type Phase } from '../src/protocol/phases.ts';
 import type { Acknowledgement, Receipt } from '../src/protocol/wire.ts';
 import { precheck } from '../src/replica/admission.ts';
 import type { CloserBody, VerdictBody } from '../src/replica/bodies.ts';
-import type { WindowWork } from '../src/replica/judge.ts';
+import { KEPT_POLICIES, type WindowWork } from '../src/replica/judge.ts';
 import { enrolled, type NetworkState } from '../src/replica/state.ts';
 import { assembleVerdict, type CheckProof } from '../src/replica/verdict.ts';
 import type { WindowState } from '../src/replica/window.ts';
@@ -488,7 +488,7 @@ export class Sequencer implements SequencerView {
       await keepTrainerState(work.update.version, work.trainerState);
     } while (proofs !== countProofs(window));
     this.#policies.set(work.update.version, work.policy);
-    this.#policies.delete(work.update.version - 16);
+    this.#policies.delete(work.update.version - KEPT_POLICIES);
     if (config.windows !== null && window.window === config.windows - 1) this.#finished = true;
     if (config.goal !== null && evaluation !== null && evaluation >= config.goal) this.#finished = true;
     this.#outcomes.delete(window.window);

@@ -10,7 +10,7 @@ import { Identity } from '../src/protocol/identity.ts';
 import { genesisOf } from '../src/replica/genesis-of.ts';
 import { type JudgeStart, replayedStart, storedPolicies } from '../src/replica/load-judge.ts';
 import { NetworkState } from '../src/replica/state.ts';
-import { decodeTrainerState, trainerStateRoot } from '../src/training/index.ts';
+import { trainerStateRootOfBytes } from '../src/training/index.ts';
 import type { VerifierConfig } from './config.ts';
 import type { NetworkDirectory } from './directory.ts';
 import { createGateway } from './gateway.ts';
@@ -119,7 +119,7 @@ async function judgeStart(
 ): Promise<JudgeStart> {
   const newest = state.versions.at(-1)!;
   const cached = await directory.trainerState(newest.version);
-  if (cached !== null && hasRoot(genesis, cached, newest.trainerStateRoot)) {
+  if (cached !== null && toHex(trainerStateRootOfBytes(cached)) === newest.trainerStateRoot) {
     const policies = await storedPolicies(state.versions, directory.blobs, genesis);
     return { version: newest.version, policies, trainerState: cached };
   }
@@ -131,14 +131,4 @@ async function judgeStart(
   return replayedStart(genesis, ledger, await loadBackend('wasm'), (window) =>
     log.info(`trained window ${window} again`),
   );
-}
-
-function hasRoot(genesis: Genesis, bytes: Uint8Array, root: string): boolean {
-  try {
-    return (
-      toHex(trainerStateRoot(decodeTrainerState(genesis.architecture, genesis.algorithm, bytes))) === root
-    );
-  } catch {
-    return false;
-  }
 }

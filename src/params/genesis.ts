@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { environmentById } from '../environments/index.ts';
 import { architectureSchema } from '../policy/architecture.ts';
 import { GUMBEL_TABLE_SHA256 } from '../policy/gumbel.ts';
-import { layerExponents } from '../policy/quantiser.ts';
+import { checkShifts } from '../policy/quantiser.ts';
 import { packedBytes } from '../protocol/actions.ts';
 import { canonicalBytes } from '../protocol/canonical.ts';
 import { GrailError } from '../protocol/errors.ts';
@@ -163,14 +163,7 @@ function checkFit(genesis: Genesis, invalid: (message: string) => GrailError): v
   if (architecture.observation !== observation || architecture.actions !== actions) {
     throw invalid(`${id} has ${observation} observed values and ${actions} actions, the architecture others`);
   }
-  for (const [index, { accumulator, output }] of layerExponents(genesis.quantiser).entries()) {
-    const { shift } = architecture.layers[index]!;
-    if (shift !== accumulator - output) {
-      throw invalid(
-        `layer ${index} has shift ${shift} where the quantiser's exponents give ${accumulator - output}`,
-      );
-    }
-  }
+  checkShifts(genesis);
   if (packedBytes(genesis.maxSlots * genesis.stepsPerSlot, actions) > MAX_ACTION_BYTES) {
     throw invalid(`maxSlots · stepsPerSlot actions take more than the ${MAX_ACTION_BYTES} bytes of a commit`);
   }

@@ -31,6 +31,35 @@ export function layerExponents(quantiser: QuantiserParams): LayerExponents[] {
 }
 
 /**
+ * Checks that each layer's shift takes one exponent to the next: only then is the straight-through gradient that of real
+ * units.
+ * @throws GrailError GENESIS_INVALID naming the first layer whose shift does not
+ */
+export function checkShifts({
+  architecture,
+  quantiser,
+}: {
+  architecture: Architecture;
+  quantiser: QuantiserParams;
+}): void {
+  const exponents = layerExponents(quantiser);
+  for (const [index, layer] of architecture.layers.entries()) {
+    const { accumulator, output } = exponents[index]!;
+    if (layer.shift !== accumulator - output) {
+      throw new GrailError(
+        'GENESIS_INVALID',
+        `layer ${index} has shift ${layer.shift} where the quantiser's exponents give ${accumulator - output}`,
+        {
+          layer: index,
+          expected: accumulator - output,
+          got: layer.shift,
+        },
+      );
+    }
+  }
+}
+
+/**
  * The architecture of a multilayer perceptron: shifts follow from the exponents; biasMax is the room that the layer's
  * accumulators leave below the next power of two, so that a circuit loses no bit to it.
  * @throws GrailError POLICY_INVALID when exponents and widths give no exact layer.

@@ -1,12 +1,10 @@
 import { TypedDataEncoder } from 'ethers';
 import { z } from 'zod';
-import { MAX_ACTION_BYTES, MAX_OBSERVATION_BYTES } from '../params/constants.ts';
+import { MAX_ACTION_BYTES, MAX_OBSERVATION_BYTES, PROOF_BYTES } from '../params/constants.ts';
 import { addressSchema, hash32Schema } from '../params/genesis.ts';
 import { fromHex, type Hex, toHex } from './bytes.ts';
 import { GrailError } from './errors.ts';
 import { type Identity, recover } from './identity.ts';
-
-export { MAX_ACTION_BYTES, MAX_OBSERVATION_BYTES } from '../params/constants.ts';
 
 /**
  * The five messages of a miner, their EIP-712 types and their wire form (docs/PROTOCOL.md, Messages). A message's
@@ -62,7 +60,7 @@ export const messageSchema = z.discriminatedUnion('type', [
     miner: addressSchema,
     window,
     part: z.int().min(0).max(4095),
-    proof: hexBytes(256),
+    proof: hexBytes(PROOF_BYTES),
     signature,
   }),
 ]);

@@ -9,7 +9,12 @@ import { type Hex, toHex, u64 } from '../protocol/bytes.ts';
 import { GrailError, type Rejection } from '../protocol/errors.ts';
 import { networkHash, sha256 } from '../protocol/hash.ts';
 import { encodeAnchor, encodePatch } from '../pulse/index.ts';
-import { decodeTrainerState, encodeTrainerState, type Trainer, trainerStateRoot } from '../training/index.ts';
+import {
+  decodeTrainerState,
+  encodeTrainerState,
+  type Trainer,
+  trainerStateRootOfBytes,
+} from '../training/index.ts';
 import type { PolicyUpdate } from './bodies.ts';
 import { type CommitCheck, type CommitInput, checkCommit } from './replay.ts';
 
@@ -127,7 +132,7 @@ export class Judge {
       update: {
         version,
         policyRoot: toHex(targetRoot),
-        trainerStateRoot: toHex(trainerStateRoot(trained.state)),
+        trainerStateRoot: toHex(trainerStateRootOfBytes(trainerState)),
         patch: { hash: toHex(sha256(patch)), bytes: patch.length },
         anchor: anchor === null ? null : { hash: toHex(sha256(anchor)), bytes: anchor.length },
         fullBytes: tensorBytes(trained.policy).length,

@@ -1,8 +1,7 @@
 import { activate, startTensorflow } from '../backends/tensorflow.ts';
 import { checkTrainingWasm } from '../backends/wasm-binary.ts';
 import type { Policy } from '../policy/architecture.ts';
-import { layerExponents } from '../policy/quantiser.ts';
-import { GrailError } from '../protocol/errors.ts';
+import { checkShifts } from '../policy/quantiser.ts';
 import { initialise, type TrainingParams } from './initialise.ts';
 import { ppoUpdate, type UpdateInput, type UpdateResult } from './ppo.ts';
 import type { TrainerState } from './state.ts';
@@ -10,7 +9,13 @@ import type { TrainerState } from './state.ts';
 export { initialise, type TrainingParams } from './initialise.ts';
 export type { UpdateMetrics } from './metrics.ts';
 export type { UpdateInput, UpdateResult } from './ppo.ts';
-export { decodeTrainerState, encodeTrainerState, type TrainerState, trainerStateRoot } from './state.ts';
+export {
+  decodeTrainerState,
+  encodeTrainerState,
+  type TrainerState,
+  trainerStateRoot,
+  trainerStateRootOfBytes,
+} from './state.ts';
 
 /**
  * Trains the policy of one network: what the verifier runs and what an audit recomputes. Deterministic to the bit.
@@ -55,23 +60,4 @@ export async function createTrainer(genesis: TrainerGenesis): Promise<Trainer> {
     },
     dispose() {},
   };
-}
-
-/** The straight-through gradient is that of real units only when a shift takes one exponent to the next. */
-function checkShifts({ architecture, quantiser }: TrainingParams): void {
-  const exponents = layerExponents(quantiser);
-  for (const [index, layer] of architecture.layers.entries()) {
-    const { accumulator, output } = exponents[index]!;
-    if (layer.shift !== accumulator - output) {
-      throw new GrailError(
-        'GENESIS_INVALID',
-        `layer ${index}: the shift does not fit the quantiser's exponents`,
-        {
-          layer: index,
-          expected: accumulator - output,
-          got: layer.shift,
-        },
-      );
-    }
-  }
 }

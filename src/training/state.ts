@@ -128,7 +128,11 @@ export function decodeTrainerState(
 
 /** trainerStateRoot: SHA-256(tag("trainer-state") ‖ RFC 6962 root of the encoding in 64 KiB chunks). 32 bytes. */
 export function trainerStateRoot(state: TrainerState): Uint8Array {
-  const bytes = encodeTrainerState(state);
+  return trainerStateRootOfBytes(encodeTrainerState(state));
+}
+
+/** The root of an encoded trainer state, 32 bytes. */
+export function trainerStateRootOfBytes(bytes: Uint8Array): Uint8Array {
   const chunks: Uint8Array[] = [];
   for (let at = 0; at < bytes.length; at += CHUNK_BYTES) chunks.push(bytes.subarray(at, at + CHUNK_BYTES));
   return sha256(tag('trainer-state'), merkleRoot(chunks));

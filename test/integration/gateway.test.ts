@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { checkHead, headSchema } from '../../src/ledger/head.ts';
+import { MAX_OBSERVATION_BYTES } from '../../src/params/constants.ts';
 import {
   consistencySchema,
   entriesSchema,
@@ -16,7 +17,7 @@ import { fromHex, toHex } from '../../src/protocol/bytes.ts';
 import { GrailError } from '../../src/protocol/errors.ts';
 import { recover } from '../../src/protocol/identity.ts';
 import { verifyConsistency, verifyInclusion } from '../../src/protocol/merkle.ts';
-import { attestationDigest, MAX_OBSERVATION_BYTES } from '../../src/protocol/messages.ts';
+import { attestationDigest } from '../../src/protocol/messages.ts';
 import { acknowledgementSchema, receiptSchema } from '../../src/protocol/wire.ts';
 import { DEFAULT_LIMITS } from '../../verifier/limits.ts';
 import { expectFailure, expectRawFailure, TestGateway } from '../helpers/gateway.ts';
