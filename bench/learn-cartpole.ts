@@ -34,6 +34,7 @@ const { values: flags } = parseArgs({
     entropy: { type: 'string', default: '0' },
     gamma: { type: 'string', default: '0.99' },
     lambda: { type: 'string', default: '0.95' },
+    cap: { type: 'string', default: '2' },
     norm: { type: 'string', default: '0.5' },
     critic: { type: 'string', default: '64,64' },
     beyond: { type: 'string', default: '0' },
@@ -61,6 +62,7 @@ const algorithm: PpoParams = {
   lambda: number('lambda'),
   maxGradientNorm: number('norm'),
   entropyBonus: number('entropy'),
+  importanceCap: number('cap'),
   criticHidden: list(flags.critic),
 };
 const architecture = buildMlp({
@@ -104,7 +106,15 @@ for (const seed of list(flags.seeds)) {
     }
     const start = process.cpuUsage();
     const shuffleSeed = sha256(tag('bench/shuffle'), genesisHash, u32(window));
-    const result = trainer.update({ state, policy, rollouts, logits, shuffleSeed });
+    const result = trainer.update({
+      state,
+      policy,
+      behaviour: acting,
+      staleness: window - Math.max(0, window - number('lag')),
+      rollouts,
+      logits,
+      shuffleSeed,
+    });
     const used = process.cpuUsage(start);
     const ms = (used.user + used.system) / 1000;
     trainingMs += ms;

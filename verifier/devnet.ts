@@ -62,6 +62,7 @@ const PPO: PpoParams = {
   lambda: 0.95,
   maxGradientNorm: 0.5,
   entropyBonus: 0,
+  importanceCap: 2,
   criticHidden: [64, 64],
 };
 

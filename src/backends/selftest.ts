@@ -1,5 +1,11 @@
 import { INT8_MAX } from '../params/constants.ts';
-import type { Architecture, DenseLayer, Policy } from '../policy/architecture.ts';
+import {
+  type Architecture,
+  type Layer,
+  type Policy,
+  weightCount,
+  weightRows,
+} from '../policy/architecture.ts';
 import { forward } from '../policy/forward.ts';
 import { philox4x32 } from '../policy/philox.ts';
 import { GrailError } from '../protocol/errors.ts';
@@ -192,12 +198,12 @@ function* ownShapes(architecture: Architecture): Generator<SelfTestVector> {
   }
 }
 
-function fill(architecture: Architecture, value: (range: number, layer: DenseLayer) => number): Policy {
+function fill(architecture: Architecture, value: (range: number, layer: Layer) => number): Policy {
   return {
     architecture,
     layers: architecture.layers.map((layer) => ({
-      weight: Int8Array.from({ length: layer.in * layer.out }, () => value(INT8_MAX, layer)),
-      bias: Int32Array.from({ length: layer.out }, () => value(layer.biasMax, layer)),
+      weight: Int8Array.from({ length: weightCount(layer) }, () => value(INT8_MAX, layer)),
+      bias: Int32Array.from({ length: weightRows(layer) }, () => value(layer.biasMax, layer)),
     })),
   };
 }

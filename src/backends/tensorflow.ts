@@ -1,7 +1,14 @@
 import * as tf from '@tensorflow/tfjs';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import { INT8_MAX } from '../params/constants.ts';
-import type { Policy } from '../policy/architecture.ts';
+import {
+  fanIn,
+  layerOutputs,
+  type Policy,
+  patchIndices,
+  positions,
+  weightRows,
+} from '../policy/architecture.ts';
 import { checkObservations } from '../policy/forward.ts';
 import { checkPolicy } from '../policy/quantiser.ts';
 import { GrailError } from '../protocol/errors.ts';
@@ -111,9 +118,13 @@ export async function tensorflowBackend(name: TensorflowName): Promise<Backend> 
 }
 
 interface LoadedLayer {
-  /** `[in, out]` float32. */
+  /** Of a convolution: which input stands at each place of each patch, `[positions · fanIn]` int32. */
+  readonly patches: tf.Tensor1D | null;
+  readonly fanIn: number;
+  readonly outputs: number;
+  /** `[fanIn, rows]` float32. */
   readonly weight: tf.Tensor2D;
-  /** `[out]` float32: bias + 2^(shift−1), the rounding term of the requantisation. */
+  /** `[rows]` float32: bias + 2^(shift−1), the rounding term of the requantisation. */
   readonly bias: tf.Tensor1D;
   /** 2^−shift. */
   readonly scale: tf.Scalar;
@@ -124,20 +135,31 @@ function loadPolicy(name: TensorflowName, policy: Policy): LoadedPolicy {
   const layers = architecture.layers.map((layer, index): LoadedLayer => {
     const { weight, bias } = policy.layers[index]!;
     const half = 1 << (layer.shift - 1);
+    const [width, rows] = [fanIn(layer), weightRows(layer)];
     return {
-      weight: tf.keep(tf.tensor2d(transpose(weight, layer.out, layer.in), [layer.in, layer.out])),
+      patches:
+        layer.type === 'dense' ? null : tf.keep(tf.tensor1d(Int32Array.from(patchIndices(layer)), 'int32')),
+      fanIn: width,
+      outputs: layerOutputs(layer),
+      weight: tf.keep(tf.tensor2d(transpose(weight, rows, width), [width, rows])),
       bias: tf.keep(tf.tensor1d(Float32Array.from(bias, (value) => value + half))),
       scale: tf.keep(tf.scalar(1 / (1 << layer.shift))),
     };
   });
-  const widest = Math.max(architecture.observation, ...architecture.layers.map((layer) => layer.out));
+  const widest = Math.max(
+    architecture.observation,
+    ...architecture.layers.map((layer) => Math.max(layerOutputs(layer), positions(layer) * fanIn(layer))),
+  );
   const rowsPerPass = Math.max(1, Math.floor(PASS_VALUES / widest));
   const pass = (observations: Int8Array, rows: number): Int32Array =>
     tf.tidy(() => {
       let x: tf.Tensor = tf.tensor2d(new Float32Array(observations), [rows, architecture.observation]);
-      for (const [index, { weight, bias, scale }] of layers.entries()) {
-        const scaled = tf.floor(tf.mul(tf.add(tf.matMul(x, weight), bias), scale));
-        x = index < layers.length - 1 ? tf.clipByValue(scaled, 0, INT8_MAX) : scaled;
+      for (const [index, { patches, fanIn, outputs, weight, bias, scale }] of layers.entries()) {
+        // im2col, never the library's convolution: Winograd's and FFT's algorithms are not exact.
+        const columns = patches === null ? x : tf.reshape(tf.gather(x, patches, 1), [-1, fanIn]);
+        const scaled = tf.floor(tf.mul(tf.add(tf.matMul(columns, weight), bias), scale));
+        const bounded = index < layers.length - 1 ? tf.clipByValue(scaled, 0, INT8_MAX) : scaled;
+        x = patches === null ? bounded : tf.reshape(bounded, [rows, outputs]);
       }
       // The conversion to int32 also makes −0 a 0.
       return new Int32Array(x.dataSync());
@@ -161,7 +183,9 @@ function loadPolicy(name: TensorflowName, policy: Policy): LoadedPolicy {
       if (disposed) return;
       disposed = true;
       activate(name);
-      for (const { weight, bias, scale } of layers) tf.dispose([weight, bias, scale]);
+      for (const { patches, weight, bias, scale } of layers) {
+        tf.dispose([weight, bias, scale, ...(patches === null ? [] : [patches])]);
+      }
     },
   };
 }

@@ -4,7 +4,7 @@ import { loadBackend } from '../backends/index.ts';
 import { environmentById } from '../environments/index.ts';
 import { type Ledger, openLedgerReadOnly } from '../ledger/log.ts';
 import { addressSchema, type Genesis } from '../params/genesis.ts';
-import type { Policy } from '../policy/architecture.ts';
+import { layerInputs, layerOutputs, type Policy } from '../policy/architecture.ts';
 import { forward } from '../policy/forward.ts';
 import { noise } from '../policy/sampler.ts';
 import { loadVerificationKey } from '../proofs/artefacts.ts';
@@ -354,7 +354,7 @@ async function inspectPolicy(network: Network, selection: Selection): Promise<Vi
       `trainerStateRoot  ${chosen.trainerStateRoot}`,
       ...layers.map(
         (l, i) =>
-          `  layer ${i}: dense ${l.in} → ${l.out}, shift ${l.shift}, weights ${l.weights.least}..${l.weights.most} ` +
+          `  layer ${i}: ${l.type} ${layerInputs(l)} → ${layerOutputs(l)}, shift ${l.shift}, weights ${l.weights.least}..${l.weights.most} ` +
           `(${l.weights.zeros} zero), biases ${l.biases.least}..${l.biases.most} (at most ${l.biasMax})`,
       ),
     ],

@@ -1,5 +1,6 @@
 import { INT8_MAX } from '../params/constants.ts';
 import { seedBlock, seedWords } from '../policy/philox.ts';
+import { Canvas } from './canvas.ts';
 import type { Environment, EnvironmentBatch } from './environment.ts';
 import { cosine, sine } from './trigonometry.ts';
 
@@ -100,6 +101,23 @@ class CartPoleBatch implements EnvironmentBatch {
       this.#age[index] = fell || late ? -1 : age;
     }
   }
+
+  draw(index: number): string {
+    const [x, xDot, theta, thetaDot] = this.states.subarray(index * WIDTH, (index + 1) * WIDTH);
+    const canvas = new Canvas(60, 14, { left: -X_LIMIT - 0.35, bottom: -0.2, width: 2 * X_LIMIT + 0.7 });
+    canvas.line(-X_LIMIT, 0, X_LIMIT, 0);
+    for (const limit of [-X_LIMIT, X_LIMIT]) canvas.line(limit, -0.1, limit, 0.1);
+    canvas.box(x! - 0.25, 0.1, x! + 0.25, 0.35);
+    for (const offset of [-0.03, 0, 0.03]) {
+      canvas.line(
+        x! + offset,
+        0.35,
+        x! + offset + 4 * LENGTH * sine(theta!),
+        0.35 + 4 * LENGTH * cosine(theta!),
+      );
+    }
+    return `${canvas}\nx ${x!.toFixed(2)}  ẋ ${xDot!.toFixed(2)}  θ ${theta!.toFixed(3)}  θ̇ ${thetaDot!.toFixed(2)}`;
+  }
 }
 
 /** CartPole-v1 with its state in view: for tests against Gymnasium. */
@@ -109,8 +127,14 @@ export function createCartPole(batch: number): EnvironmentBatch & { readonly sta
 
 export const cartPole: Environment = {
   id: 'CartPole-v1',
+  summary:
+    'Balance a pole on a cart by pushing the cart left or right: 1 for every step until the pole falls.',
+  source: 'Barto, Sutton and Anderson (1983); dynamics of Gymnasium’s CartPole-v1',
   observation: WIDTH,
+  shape: [WIDTH],
+  observed: ['x', 'ẋ', 'θ', 'θ̇'],
   actions: 2,
+  actionNames: ['left', 'right'],
   maxEpisodeSteps: MAX_STEPS,
   create: createCartPole,
 };

@@ -5,11 +5,21 @@
 export interface Environment {
   /** Its name in genesis, for example `CartPole-v1`. */
   readonly id: string;
+  /** What it is and what is rewarded, in a sentence. */
+  readonly summary: string;
+  /** Where the task comes from: a citation. */
+  readonly source: string;
   /** int8 values of one observation. */
   readonly observation: number;
+  /** Dimensions of one observation, row-major, channels last: `[4]`, `[10, 10, 4]`. Their product is `observation`. */
+  readonly shape: readonly number[];
+  /** What each value is (one dimension), or each channel (three); runs of alike values may share one `name[from..to]`. */
+  readonly observed: readonly string[];
   readonly actions: number;
-  /** Steps after which an episode is truncated. */
-  readonly maxEpisodeSteps: number;
+  /** `[actions]`: a word each. */
+  readonly actionNames: readonly string[];
+  /** Steps after which an episode is truncated; null: never. */
+  readonly maxEpisodeSteps: number | null;
   /** Makes `batch` episodes; each must be reset before its first step. */
   create(batch: number): EnvironmentBatch;
 }
@@ -34,4 +44,6 @@ export interface EnvironmentBatch {
     terminated: Uint8Array,
     truncated: Uint8Array,
   ): void;
+  /** Episode `index` as lines of text for a terminal, at most 60 × 20 characters. Decides nothing. */
+  draw(index: number): string;
 }

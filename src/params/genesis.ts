@@ -1,6 +1,11 @@
 import { z } from 'zod';
 import { environmentById } from '../environments/index.ts';
-import { architectureSchema } from '../policy/architecture.ts';
+import {
+  architectureSchema,
+  hiddenLayerSchema,
+  layerShapes,
+  observationShape,
+} from '../policy/architecture.ts';
 import { GUMBEL_TABLE_SHA256 } from '../policy/gumbel.ts';
 import { checkShifts } from '../policy/quantiser.ts';
 import { packedBytes } from '../protocol/actions.ts';
@@ -31,20 +36,41 @@ export const quantiserSchema = z.strictObject({
   hysteresis: z.number().min(0.5).max(1),
 });
 
-/** PPO as in CleanRL, with a separate float critic. */
-export const ppoSchema = z.strictObject({
-  name: z.literal('ppo'),
+/** What every algorithm optimises with. */
+const optimisation = {
   learningRate: z.number().positive().max(1),
   adamEpsilon: z.number().positive().max(1),
   epochs: z.int().min(1).max(100),
   minibatch: z.int().min(1).max(65_536),
+  maxGradientNorm: z.number().positive(),
+  entropyBonus: z.number().min(0).max(1),
+  /** The largest weight that a stale action may have: π_now / π_then is truncated to it. */
+  importanceCap: z.number().min(1).max(1000),
+};
+
+/** PPO as in CleanRL, with a separate float critic. */
+export const ppoSchema = z.strictObject({
+  name: z.literal('ppo'),
+  ...optimisation,
   clip: z.number().positive().max(1),
   gamma: z.number().min(0).max(1),
   lambda: z.number().min(0).max(1),
-  maxGradientNorm: z.number().positive(),
-  entropyBonus: z.number().min(0).max(1),
-  criticHidden: z.array(z.int().min(1).max(1024)).min(1).max(8),
+  /** The critic's layers before its value; convolutions need an architecture that begins with one. */
+  criticHidden: z.array(hiddenLayerSchema).min(1).max(8),
 });
+
+/** Group-relative policy optimisation: no critic. */
+export const grpoSchema = z.strictObject({
+  name: z.literal('grpo'),
+  ...optimisation,
+  /** Ratios are clipped to [1 − clipLow, 1 + clipHigh]. */
+  clipLow: z.number().positive().max(1),
+  clipHigh: z.number().positive().max(10),
+  /** Whether a group's advantages are divided by the standard deviation of its returns. */
+  scaleByDeviation: z.boolean(),
+});
+
+export const algorithmSchema = z.discriminatedUnion('name', [ppoSchema, grpoSchema]);
 
 export const genesisSchema = z.strictObject({
   protocolVersion: z.literal(1),
@@ -60,7 +86,7 @@ export const genesisSchema = z.strictObject({
   environment: z.string().min(1).max(64),
   architecture: architectureSchema,
   quantiser: quantiserSchema,
-  algorithm: ppoSchema,
+  algorithm: algorithmSchema,
   /** Seed of the initial policy, critic and trainer: policy 0 is recomputed, never trusted. */
   initialSeed: hash32Schema,
   initialPolicyRoot: hash32Schema,
@@ -109,6 +135,8 @@ export const genesisSchema = z.strictObject({
 
 export type QuantiserParams = z.infer<typeof quantiserSchema>;
 export type PpoParams = z.infer<typeof ppoSchema>;
+export type GrpoParams = z.infer<typeof grpoSchema>;
+export type AlgorithmParams = z.infer<typeof algorithmSchema>;
 export type Genesis = z.infer<typeof genesisSchema>;
 
 /**
@@ -159,11 +187,19 @@ export function parseGenesis(value: unknown): Genesis {
 /** What the parts of a genesis must agree on, so that an honest miner can take part and be paid. */
 function checkFit(genesis: Genesis, invalid: (message: string) => GrailError): void {
   const { architecture } = genesis;
-  const { id, observation, actions } = environmentById(genesis.environment);
+  const { id, observation, actions, maxEpisodeSteps } = environmentById(genesis.environment);
   if (architecture.observation !== observation || architecture.actions !== actions) {
     throw invalid(`${id} has ${observation} observed values and ${actions} actions, the architecture others`);
   }
   checkShifts(genesis);
+  checkCritic(genesis, invalid);
+  if (genesis.algorithm.name === 'grpo') {
+    if (genesis.groupSize < 2)
+      throw invalid('GRPO compares the slots of a group: groupSize must be 2 or more');
+    if (maxEpisodeSteps === null || maxEpisodeSteps > genesis.stepsPerSlot) {
+      throw invalid(`GRPO trains on whole episodes, and ${id}'s may be longer than stepsPerSlot`);
+    }
+  }
   if (packedBytes(genesis.maxSlots * genesis.stepsPerSlot, actions) > MAX_ACTION_BYTES) {
     throw invalid(`maxSlots · stepsPerSlot actions take more than the ${MAX_ACTION_BYTES} bytes of a commit`);
   }
@@ -171,6 +207,17 @@ function checkFit(genesis: Genesis, invalid: (message: string) => GrailError): v
     throw invalid(
       `the challenged observations take more than the ${MAX_OBSERVATION_BYTES} bytes of an opening`,
     );
+  }
+}
+
+/** A critic with convolutions reads the observation as the architecture's first layer does. */
+function checkCritic({ algorithm, architecture }: Genesis, invalid: (message: string) => GrailError): void {
+  if (algorithm.name !== 'ppo') return;
+  try {
+    layerShapes(observationShape(architecture), algorithm.criticHidden);
+  } catch (error) {
+    if (!(error instanceof GrailError)) throw error;
+    throw invalid(`algorithm.criticHidden: ${error.message}`);
   }
 }
 

@@ -1,6 +1,14 @@
 import { INT8_MAX } from '../params/constants.ts';
 import { GrailError } from '../protocol/errors.ts';
-import type { DenseLayer, LayerTensors, Policy } from './architecture.ts';
+import {
+  fanIn,
+  type Layer,
+  type LayerTensors,
+  layerOutputs,
+  type Policy,
+  patchIndices,
+  weightRows,
+} from './architecture.ts';
 
 /**
  * The exact policy in plain integers: what every backend must reproduce bit for bit (docs/PROTOCOL.md, Exact policy).
@@ -16,7 +24,8 @@ export function forward(policy: Policy, observations: Int8Array, batch: number):
   checkObservations(architecture.observation, observations, batch);
   const last = architecture.layers.length - 1;
   const out = new Int32Array(batch * architecture.actions);
-  const widest = Math.max(...architecture.layers.map((layer) => layer.out));
+  const patches = architecture.layers.map(patchIndices);
+  const widest = Math.max(...architecture.layers.map(layerOutputs));
   let x = new Int32Array(Math.max(widest, architecture.observation));
   let y = new Int32Array(x.length);
   for (let row = 0; row < batch; row++) {
@@ -24,7 +33,7 @@ export function forward(policy: Policy, observations: Int8Array, batch: number):
     for (let i = 0; i < architecture.observation; i++) x[i] = observations[from + i]!;
     for (let index = 0; index <= last; index++) {
       const layer = architecture.layers[index]!;
-      accumulate(layer, policy.layers[index]!, x, y);
+      accumulate(layer, policy.layers[index]!, patches[index]!, x, y);
       if (index < last) requantise(layer, y);
       [x, y] = [y, x];
     }
@@ -40,36 +49,51 @@ export function forward(policy: Policy, observations: Int8Array, batch: number):
 
 /**
  * The accumulators y = Wx + b of every layer for one observation, before requantisation, the last layer's included:
- * what an opening commits to. Element l is `[layers[l].out]` int32.
+ * what an opening commits to. Element l is `[layerOutputs]` int32, of a convolution `[positions, cout]`.
  * @throws GrailError INT8_RANGE when the observation holds −128.
  */
 export function trace(policy: Policy, observation: Int8Array): Int32Array[] {
   checkObservations(policy.architecture.observation, observation, 1);
   let x = Int32Array.from(observation);
   return policy.architecture.layers.map((layer, index) => {
-    const y = new Int32Array(layer.out);
-    accumulate(layer, policy.layers[index]!, x, y);
+    const y = new Int32Array(layerOutputs(layer));
+    accumulate(layer, policy.layers[index]!, patchIndices(layer), x, y);
     x = y.slice();
     requantise(layer, x);
     return y;
   });
 }
 
-/** y = Wx + b. Whatever the values are, |y| stays below 2^24 (accumulatorBound), so int32 never wraps. */
-function accumulate(layer: DenseLayer, { weight, bias }: LayerTensors, x: Int32Array, y: Int32Array): void {
-  const width = layer.in;
-  for (let o = 0, at = 0; o < layer.out; o++) {
-    let sum = bias[o]! | 0;
-    for (let i = 0; i < width; i++) sum = (sum + Math.imul(weight[at++]!, x[i]!)) | 0;
-    y[o] = sum;
+/**
+ * y = Wx + b at every patch of x. Whatever the values are, |y| stays below 2^24 (accumulatorBound), so int32 never
+ * wraps.
+ */
+function accumulate(
+  layer: Layer,
+  { weight, bias }: LayerTensors,
+  patches: Uint32Array,
+  x: Int32Array,
+  y: Int32Array,
+): void {
+  const width = fanIn(layer);
+  const rows = weightRows(layer);
+  const patch = layer.type === 'dense' ? x : new Int32Array(width);
+  for (let from = 0, o = 0; from < patches.length; from += width) {
+    if (patch !== x) for (let i = 0; i < width; i++) patch[i] = x[patches[from + i]!]!;
+    for (let row = 0, at = 0; row < rows; row++) {
+      let sum = bias[row]! | 0;
+      for (let i = 0; i < width; i++) sum = (sum + Math.imul(weight[at++]!, patch[i]!)) | 0;
+      y[o++] = sum;
+    }
   }
 }
 
 /** clamp(floor((y + 2^(shift−1)) / 2^shift), 0, 127) in place; an arithmetic shift is the floor. */
-function requantise(layer: DenseLayer, y: Int32Array): void {
-  const { shift, out } = layer;
+function requantise(layer: Layer, y: Int32Array): void {
+  const { shift } = layer;
   const half = 1 << (shift - 1);
-  for (let o = 0; o < out; o++) {
+  const outputs = layerOutputs(layer);
+  for (let o = 0; o < outputs; o++) {
     const value = (y[o]! + half) >> shift;
     y[o] = value < 0 ? 0 : Math.min(value, INT8_MAX);
   }

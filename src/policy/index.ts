@@ -3,13 +3,27 @@ export {
   type Architecture,
   accumulatorBound,
   architectureSchema,
+  type Conv2dLayer,
   type DenseLayer,
+  fanIn,
+  type HiddenLayer,
+  type Layer,
+  type LayerShape,
   type LayerTensors,
+  layerInputs,
+  layerOutputs,
+  layerShapes,
+  outputGrid,
   type Policy,
+  patchIndices,
+  positions,
+  weightCount,
+  weightRows,
 } from './architecture.ts';
 export { checkObservations, forward, trace } from './forward.ts';
 export { GUMBEL_MAX, GUMBEL_MIN, GUMBEL_TABLE_SHA256, gumbelTable } from './gumbel.ts';
 export {
+  buildArchitecture,
   buildMlp,
   checkPolicy,
   clampPolicy,

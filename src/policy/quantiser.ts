@@ -1,7 +1,18 @@
 import { INT8_MAX, LOGIT_FRACTION_BITS } from '../params/constants.ts';
 import type { QuantiserParams } from '../params/genesis.ts';
 import { GrailError } from '../protocol/errors.ts';
-import { type Architecture, architectureSchema, type DenseLayer, type Policy } from './architecture.ts';
+import {
+  type Architecture,
+  architectureSchema,
+  fanIn,
+  type HiddenLayer,
+  type Layer,
+  layerInputs,
+  layerShapes,
+  type Policy,
+  weightCount,
+  weightRows,
+} from './architecture.ts';
 
 /** A bias never needs more: 2^17 keeps the widest layer below 2^24. */
 const BIAS_LIMIT = 131_072;
@@ -60,26 +71,29 @@ export function checkShifts({
 }
 
 /**
- * The architecture of a multilayer perceptron: shifts follow from the exponents; biasMax is the room that the layer's
- * accumulators leave below the next power of two, so that a circuit loses no bit to it.
+ * The architecture of a network with these hidden layers: shifts follow from the exponents; biasMax is the room that the
+ * layer's accumulators leave below the next power of two, so that a circuit loses no bit to it. Convolutions come first;
+ * the first dense layer flattens what they give.
+ * @param input.shape of an observation; a convolution needs `[height, width, channels]`
  * @throws GrailError POLICY_INVALID when exponents and widths give no exact layer.
  */
-export function buildMlp(input: {
-  observation: number;
-  hidden: readonly number[];
+export function buildArchitecture(input: {
+  shape: readonly number[];
+  hidden: readonly HiddenLayer[];
   actions: number;
   quantiser: QuantiserParams;
 }): Architecture {
-  const widths = [input.observation, ...input.hidden, input.actions];
-  if (input.quantiser.weightBits.length !== widths.length - 1) {
+  const { shape, actions, quantiser } = input;
+  const spec: readonly HiddenLayer[] = [...input.hidden, actions];
+  if (quantiser.weightBits.length !== spec.length) {
     throw new GrailError('POLICY_INVALID', 'quantiser.weightBits needs one exponent a layer', {
-      expected: widths.length - 1,
-      got: input.quantiser.weightBits.length,
+      expected: spec.length,
+      got: quantiser.weightBits.length,
     });
   }
-  const layers = layerExponents(input.quantiser).map((exponents, index): DenseLayer => {
-    const shift = exponents.accumulator - exponents.output;
-    const width = widths[index]!;
+  const shapes = layerShapes(shape, spec);
+  const layers = layerExponents(quantiser).map(({ accumulator, output }, index): Layer => {
+    const shift = accumulator - output;
     if (shift < 1 || shift > 17) {
       throw new GrailError('POLICY_INVALID', `layer ${index} has shift ${shift}: change its exponents`, {
         layer: index,
@@ -87,19 +101,24 @@ export function buildMlp(input: {
         got: shift,
       });
     }
-    return {
-      type: 'dense',
-      in: width,
-      out: widths[index + 1]!,
-      shift,
-      biasMax: biasRoom(index, width, shift, exponents.accumulator),
-    };
+    const bare = shapes[index]!;
+    return { ...bare, shift, biasMax: biasRoom(index, fanIn(bare), shift, accumulator) };
   });
-  return parseArchitecture({ observation: input.observation, actions: input.actions, layers });
+  return parseArchitecture({ observation: layerInputs(layers[0]!), actions, layers });
+}
+
+/** The architecture of a multilayer perceptron: `buildArchitecture` with dense layers alone. */
+export function buildMlp(input: {
+  observation: number;
+  hidden: readonly number[];
+  actions: number;
+  quantiser: QuantiserParams;
+}): Architecture {
+  return buildArchitecture({ ...input, shape: [input.observation] });
 }
 
 /**
- * The largest multiple of 2^(shift+1) with in·127² + biasMax + 2^(shift−1) < 2^bits, where bits is the length of that
+ * The largest multiple of 2^(shift+1) with fanIn·127² + biasMax + 2^(shift−1) < 2^bits, where bits is the length of that
  * sum with a bias of two real units; at most 2^17. Trained biases are multiples of 2^(shift+1), hence the multiple.
  */
 function biasRoom(layer: number, width: number, shift: number, accumulatorBits: number): number {
@@ -150,8 +169,8 @@ export function checkPolicy(policy: Policy): void {
   }
   for (const [index, layer] of layers.entries()) {
     const { weight, bias } = policy.layers[index]!;
-    checkLength(index, 'weight', weight.length, layer.in * layer.out);
-    checkLength(index, 'bias', bias.length, layer.out);
+    checkLength(index, 'weight', weight.length, weightCount(layer));
+    checkLength(index, 'bias', bias.length, weightRows(layer));
     for (let i = 0; i < weight.length; i++) {
       if (weight[i]! < -INT8_MAX) {
         throw invalidTensor(index, 'weight', i, `at least −${INT8_MAX}`, weight[i]!);

@@ -3,17 +3,17 @@ import { canonicalBytes } from '../protocol/canonical.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { sha256, tag } from '../protocol/hash.ts';
 import { merkleRoot } from '../protocol/merkle.ts';
-import type { Architecture, Policy } from './architecture.ts';
+import { type Architecture, type Policy, weightCount, weightRows } from './architecture.ts';
 import { checkPolicy } from './quantiser.ts';
 
 /** Bytes of an architecture's tensors: weights at one byte, biases at four. */
 export function tensorByteLength(architecture: Architecture): number {
-  return architecture.layers.reduce((sum, layer) => sum + layer.in * layer.out + 4 * layer.out, 0);
+  return architecture.layers.reduce((sum, layer) => sum + weightCount(layer) + 4 * weightRows(layer), 0);
 }
 
 /**
- * A policy's tensors as bytes: layer by layer, the weights `[out, in]` as int8, then the biases `[out]` as
- * little-endian int32.
+ * A policy's tensors as bytes: layer by layer, the weights `[weightRows, fanIn]` as int8, then the biases
+ * `[weightRows]` as little-endian int32.
  */
 export function tensorBytes(policy: Policy): Uint8Array {
   const out = new Uint8Array(tensorByteLength(policy.architecture));
@@ -45,9 +45,9 @@ export function policyFromTensorBytes(architecture: Architecture, bytes: Uint8Ar
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let at = 0;
   const layers = architecture.layers.map((layer) => {
-    const weight = new Int8Array(bytes.slice(at, at + layer.in * layer.out).buffer);
+    const weight = new Int8Array(bytes.slice(at, at + weightCount(layer)).buffer);
     at += weight.length;
-    const bias = new Int32Array(layer.out);
+    const bias = new Int32Array(weightRows(layer));
     for (let i = 0; i < bias.length; i++, at += 4) bias[i] = view.getInt32(at, true);
     return { weight, bias };
   });

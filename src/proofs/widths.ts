@@ -1,4 +1,10 @@
-import { type Architecture, accumulatorBound, type DenseLayer } from '../policy/architecture.ts';
+import {
+  type Architecture,
+  accumulatorBound,
+  type Layer,
+  layerInputs,
+  layerOutputs,
+} from '../policy/architecture.ts';
 import { GrailError } from '../protocol/errors.ts';
 import type { CircuitSpec } from './types.ts';
 
@@ -20,9 +26,11 @@ export const NOISE_BITS = 14;
 export const NOISE_MIN = -2526;
 export const NOISE_MAX = 12_066;
 
-/** One layer of the circuit. */
+/** One layer of the circuit, which knows a convolution as a dense layer with other fold vectors. */
 export interface LayerWidths {
+  /** Values that it takes. */
   readonly in: number;
+  /** Accumulators, of a convolution at all its positions. */
   readonly out: number;
   readonly shift: number;
   /** A: no |y + 2^(shift−1)| exceeds it. */
@@ -60,13 +68,13 @@ export function bitLength(value: number): number {
 }
 
 /** A layer's widths. */
-export function layerWidths(layer: DenseLayer): LayerWidths {
+export function layerWidths(layer: Layer): LayerWidths {
   const bound = accumulatorBound(layer);
   const width = bitLength(bound) + 1;
   const stride = width + 2;
   return {
-    in: layer.in,
-    out: layer.out,
+    in: layerInputs(layer),
+    out: layerOutputs(layer),
     shift: layer.shift,
     bound,
     width,
@@ -151,7 +159,7 @@ export function circuitLayout(spec: Pick<CircuitSpec, 'architecture' | 'stepsPer
 
 /** Elements of a policy's fold vectors: u and c of every layer. */
 export function foldCount(architecture: Architecture): number {
-  return architecture.layers.reduce((count, layer) => count + layer.in + 1, 0);
+  return architecture.layers.reduce((count, layer) => count + layerInputs(layer) + 1, 0);
 }
 
 function repeat(values: readonly number[], times: number): number[] {

@@ -1,4 +1,4 @@
-import type { Architecture, Policy } from '../policy/architecture.ts';
+import { type Architecture, fanIn, type Policy, weightRows } from '../policy/architecture.ts';
 import { concat, equalBytes, toHex, utf8 } from '../protocol/bytes.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { type Dtype, LIMITS, type TensorShape, tensorSize } from './tensors.ts';
@@ -125,8 +125,8 @@ export function readShapes(reader: HeaderReader): TensorShape[] {
 /** The published tensors of an architecture, in the order of its tensor bytes. */
 export function shapesOf(architecture: Architecture): TensorShape[] {
   return architecture.layers.flatMap((layer): TensorShape[] => [
-    { dtype: 'int8', dims: [layer.out, layer.in] },
-    { dtype: 'int32', dims: [layer.out] },
+    { dtype: 'int8', dims: [weightRows(layer), fanIn(layer)] },
+    { dtype: 'int32', dims: [weightRows(layer)] },
   ]);
 }
 

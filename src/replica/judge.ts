@@ -117,6 +117,8 @@ export class Judge {
       state: decodeTrainerState(this.genesis.architecture, this.genesis.algorithm, this.#state),
       policy: base,
       rollouts: accepted.map(({ rollouts }) => rollouts),
+      behaviour: this.policy(input.policyVersion),
+      staleness: this.#version - input.policyVersion,
       logits: accepted.map(({ logits }) => logits),
       shuffleSeed: networkHash('shuffle', this.#genesisHash, u64(input.window), input.commitPhaseRoot),
     });

@@ -1,5 +1,6 @@
 import type { LedgerEntry } from '../ledger/entry.ts';
 import { type Genesis, genesisHash } from '../params/genesis.ts';
+import { tensorByteLength } from '../policy/snapshot.ts';
 import { rhoFrom } from '../proofs/fold.ts';
 import { checkBeacon } from '../protocol/beacon.ts';
 import { bigToBytes, bytesToBig, fromHex, type Hex, toHex } from '../protocol/bytes.ts';
@@ -77,7 +78,7 @@ export class NetworkState {
         policyRoot: genesis.initialPolicyRoot,
         trainerStateRoot: genesis.initialTrainerStateRoot,
         patch: null,
-        anchor: { hash: genesis.initialAnchor, bytes: tensorSize(genesis) },
+        anchor: { hash: genesis.initialAnchor, bytes: tensorByteLength(genesis.architecture) },
       },
     ];
     for (const miner of genesis.miners) this.#register(miner, 0);
@@ -455,8 +456,4 @@ export function proofHash(proof: Hex): Hex {
 
 function invalid(message: string): GrailError {
   return new GrailError('LEDGER_INVALID', message);
-}
-
-function tensorSize(genesis: Genesis): number {
-  return genesis.architecture.layers.reduce((sum, layer) => sum + layer.in * layer.out + 4 * layer.out, 0);
 }

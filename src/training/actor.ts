@@ -1,6 +1,17 @@
 import type { QuantiserParams } from '../params/genesis.ts';
-import type { Architecture, LayerTensors } from '../policy/architecture.ts';
-import { type DenseLayout, dense, denseGradient, type Matrix, type Tensorflow, transposed } from './dense.ts';
+import type { Architecture, LayerTensors, Policy } from '../policy/architecture.ts';
+import {
+  applyLayer,
+  columns,
+  inputGradient,
+  type Matrix,
+  type NetworkLayout,
+  parameterGradient,
+  type Tensorflow,
+  transposed,
+} from './layers.ts';
+import { Publisher } from './publish.ts';
+import { actorLayout } from './state.ts';
 
 /** A forward pass whose gradient can still be asked for, while its tensors live (inside one `tf.tidy`). */
 export interface ForwardPass {
@@ -11,9 +22,49 @@ export interface ForwardPass {
 }
 
 /**
+ * The network that an algorithm differentiates, between its latents and its logits. The network's own is `exactActor`;
+ * the comparison with float arithmetic gives another one (bench/float-actor.ts) to the same algorithms.
+ */
+export interface Actor {
+  readonly layout: NetworkLayout;
+  /** Makes the latents those that the next forward passes run. */
+  set(latents: Float32Array): void;
+  /** `[batch, observation]` integers as float32 to logits in nats, `[batch, actions]`. */
+  forward(tf: Tensorflow, observations: Matrix): ForwardPass;
+  /** Logits of another published policy as this actor computes them; absent where it cannot run one. */
+  forwardOf?(tf: Tensorflow, policy: Policy, observations: Matrix): Matrix;
+  /** Clips latents in place to what can be published. */
+  clip(latents: Float32Array): void;
+  /** The published policy of the latents that were set last. */
+  published(): Policy;
+}
+
+/** Gives the actor of an update; `base` is the published policy that the update starts from. */
+export type MakeActor = (
+  params: { readonly architecture: Architecture; readonly quantiser: QuantiserParams },
+  base: Policy,
+) => Actor;
+
+/** The exact policy: forward passes run the integers that would be published. */
+export const exactActor: MakeActor = ({ architecture, quantiser }, base) => {
+  const layout = actorLayout(architecture);
+  const publisher = new Publisher(architecture, quantiser, layout);
+  const integers = publisher.allocate();
+  return {
+    layout,
+    set: (latents) => publisher.publish(latents, base.layers, integers),
+    forward: (tf, observations) => exactForward(tf, architecture, quantiser, integers, layout, observations),
+    forwardOf: (tf, policy, observations) =>
+      exactForward(tf, architecture, quantiser, policy.layers, layout, observations).output,
+    clip: (latents) => publisher.clip(latents),
+    published: () => ({ architecture, layers: integers }),
+  };
+};
+
+/**
  * The exact policy's forward pass on float32 tensors, with the straight-through gradient.
  *
- * Every value of the forward pass is the published integer times a power of two, hence exact: dense layers run on
+ * Every value of the forward pass is the published integer times a power of two, hence exact: layers run on
  * integers divided by 2^shift with the rounding term inside the bias, so `z = y / 2^shift + 1/2` needs one fused
  * multiplication, and `floor` and `clip` give what the integer reference gives. Backwards, rounding counts as the
  * identity, so in real units (integer / 2^exponent) every factor is 1: a weight's gradient is that of an ordinary float
@@ -25,12 +76,12 @@ export interface ForwardPass {
  * @param observations `[batch, observation]` integers in [-127, 127] as float32
  * @returns logits in nats, `[batch, actions]`: the integer logits / 2^10
  */
-export function actorForward(
+export function exactForward(
   tf: Tensorflow,
   architecture: Architecture,
   quantiser: QuantiserParams,
   published: readonly LayerTensors[],
-  layout: readonly DenseLayout[],
+  layout: NetworkLayout,
   observations: Matrix,
 ): ForwardPass {
   const last = architecture.layers.length - 1;
@@ -38,15 +89,18 @@ export function actorForward(
   const scaled: Matrix[] = [];
   let x = observations;
   for (const [index, layer] of architecture.layers.entries()) {
+    const place = layout.layers[index]!;
     const { weight, bias } = published[index]!;
     const unit = 1 / (1 << layer.shift);
-    const z = dense(
+    const input = columns(tf, place, x);
+    const z = applyLayer(
       tf,
-      x,
-      tf.tensor2d(transposed(weight, layer.out, layer.in, unit), [layer.in, layer.out]),
+      place,
+      input,
+      tf.tensor2d(transposed(weight, place.rows, place.fanIn, unit), [place.fanIn, place.rows]),
       tf.tensor1d(Float32Array.from(bias, (b) => b * unit + 0.5)),
     );
-    inputs.push(x);
+    inputs.push(input);
     scaled.push(z);
     const rounded = tf.floor(z);
     x = index < last ? tf.clipByValue(rounded, 0, 127) : rounded;
@@ -56,13 +110,13 @@ export function actorForward(
   const backward = (dOutput: Matrix, gradient: Float32Array) => {
     let d = dOutput;
     for (let index = last; index >= 0; index--) {
-      const layer = architecture.layers[index]!;
+      const place = layout.layers[index]!;
       const inputBits = index === 0 ? quantiser.observationBits : quantiser.activationBits;
-      denseGradient(tf, layout[index]!, d, inputs[index]!, 1 / (1 << inputBits), gradient);
+      parameterGradient(tf, place, d, inputs[index]!, 1 / (1 << inputBits), gradient);
       if (index === 0) break;
       const unit = 1 / (1 << quantiser.weightBits[index]!);
       const weight = Float32Array.from(published[index]!.weight, (w) => w * unit);
-      const dInput = tf.matMul(d, tf.tensor2d(weight, [layer.out, layer.in])) as Matrix;
+      const dInput = inputGradient(tf, place, d, tf.tensor2d(weight, [place.rows, place.fanIn]));
       const z = scaled[index - 1]!;
       // 1 where both factors are positive; they never are negative together. Four times as fast as a comparison.
       const passes = tf.step(tf.mul(tf.sub(z, 0.5), tf.sub(127.5, z)));

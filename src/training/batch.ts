@@ -1,5 +1,5 @@
 import type { Rollouts } from '../environments/slots.ts';
-import type { Matrix, Tensorflow } from './dense.ts';
+import type { Matrix, Tensorflow } from './layers.ts';
 
 /** All miners' steps in a row: miner by miner, slot by slot, step by step. */
 export interface Batch {

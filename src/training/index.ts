@@ -2,13 +2,16 @@ import { activate, startTensorflow } from '../backends/tensorflow.ts';
 import { checkTrainingWasm } from '../backends/wasm-binary.ts';
 import type { Policy } from '../policy/architecture.ts';
 import { checkShifts } from '../policy/quantiser.ts';
+import { exactActor, type MakeActor } from './actor.ts';
+import { grpoUpdate } from './grpo.ts';
 import { initialise, type TrainingParams } from './initialise.ts';
-import { ppoUpdate, type UpdateInput, type UpdateResult } from './ppo.ts';
+import { ppoUpdate } from './ppo.ts';
 import type { TrainerState } from './state.ts';
+import type { UpdateInput, UpdateResult } from './update.ts';
 
+export type { Actor, ForwardPass, MakeActor } from './actor.ts';
 export { initialise, type TrainingParams } from './initialise.ts';
 export type { UpdateMetrics } from './metrics.ts';
-export type { UpdateInput, UpdateResult } from './ppo.ts';
 export {
   decodeTrainerState,
   encodeTrainerState,
@@ -16,6 +19,7 @@ export {
   trainerStateRoot,
   trainerStateRootOfBytes,
 } from './state.ts';
+export type { UpdateInput, UpdateResult } from './update.ts';
 
 /**
  * Trains the policy of one network: what the verifier runs and what an audit recomputes. Deterministic to the bit.
@@ -39,24 +43,28 @@ export interface TrainerGenesis extends TrainingParams {
   readonly trainingWasm: string;
 }
 
-const ALGORITHMS = { ppo: ppoUpdate } as const;
-
 /**
  * Starts the pinned wasm backend and gives the trainer of a network, in the main thread or in a worker.
+ * @param makeActor what is differentiated: another one than the exact policy only to compare with it
  * @throws GrailError WASM_NOT_PINNED when this machine's binary is not the one of genesis.
  * @throws GrailError GENESIS_INVALID when the shifts of the architecture are not those of the quantiser.
  * @throws GrailError BACKEND_UNAVAILABLE when the wasm backend does not start.
  */
-export async function createTrainer(genesis: TrainerGenesis): Promise<Trainer> {
+export async function createTrainer(
+  genesis: TrainerGenesis,
+  makeActor: MakeActor = exactActor,
+): Promise<Trainer> {
   checkTrainingWasm(genesis.trainingWasm);
   checkShifts(genesis);
   const tf = await startTensorflow('wasm');
-  const algorithm = ALGORITHMS[genesis.algorithm.name];
   return {
     initialise: () => initialise(genesis),
     update(input) {
       activate('wasm');
-      return algorithm(tf, genesis, input);
+      const { algorithm } = genesis;
+      return algorithm.name === 'ppo'
+        ? ppoUpdate(tf, { ...genesis, algorithm }, makeActor, input)
+        : grpoUpdate(tf, { ...genesis, algorithm }, makeActor, input);
     },
     dispose() {},
   };

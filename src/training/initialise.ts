@@ -1,10 +1,10 @@
-import type { PpoParams, QuantiserParams } from '../params/genesis.ts';
+import type { AlgorithmParams, QuantiserParams } from '../params/genesis.ts';
 import type { Architecture, Policy } from '../policy/architecture.ts';
 import { fromHex } from '../protocol/bytes.ts';
 import { sha256, tag } from '../protocol/hash.ts';
 import { SEED_BYTES } from '../protocol/seeds.ts';
 import { newOptimised } from './adam.ts';
-import type { NetworkLayout } from './dense.ts';
+import type { NetworkLayout } from './layers.ts';
 import { Publisher } from './publish.ts';
 import { type NextWord, wordStream } from './random.ts';
 import { actorLayout, criticLayout, type TrainerState } from './state.ts';
@@ -56,7 +56,7 @@ function orthogonalNetwork(next: NextWord, layout: NetworkLayout, lastGain: numb
   const last = layout.layers.length - 1;
   for (const [index, layer] of layout.layers.entries()) {
     const gain = index < last ? Math.sqrt(2) : lastGain;
-    values.set(orthogonal(next, layer.out, layer.in, gain), layer.weight);
+    values.set(orthogonal(next, layer.rows, layer.fanIn, gain), layer.weight);
   }
   return values;
 }
@@ -65,7 +65,7 @@ function orthogonalNetwork(next: NextWord, layout: NetworkLayout, lastGain: numb
 export interface TrainingParams {
   readonly architecture: Architecture;
   readonly quantiser: QuantiserParams;
-  readonly algorithm: PpoParams;
+  readonly algorithm: AlgorithmParams;
   /** 32 bytes as hex. */
   readonly initialSeed: string;
 }

@@ -3,17 +3,20 @@ export interface PolicyLossInput {
   readonly actions: number;
   /** Chosen action of each row. */
   readonly chosen: Uint16Array;
-  /** log π_w, `[rows, actions]`. */
+  /** log π, `[rows, actions]`: the policy as it is now. */
   readonly logProbabilities: Float32Array;
-  /** π_w, `[rows, actions]`. */
+  /** π, `[rows, actions]`. */
   readonly probabilities: Float32Array;
-  /** log π_w(a) − log π_old(a) of each row, and its exponential. */
+  /** log π(a) − log π₀(a) of each row, and its exponential; π₀ is the policy that the update began with. */
   readonly logRatio: Float32Array;
   readonly ratio: Float32Array;
   /** Normalised advantages. */
   readonly advantages: Float32Array;
-  /** ε: ratios are clipped to [1 − ε, 1 + ε]. */
-  readonly clip: number;
+  /** Weight of each row: how much likelier its action was when the update began than when it was taken; 1 at lag 0. */
+  readonly weights: Float32Array;
+  /** Ratios are clipped to [1 − clipLow, 1 + clipHigh]. */
+  readonly clipLow: number;
+  readonly clipHigh: number;
   readonly entropyBonus: number;
 }
 
@@ -28,15 +31,15 @@ export interface PolicyLoss {
 }
 
 /**
- * PPO's clipped surrogate −min(r·A, clip(r, 1 ± ε)·A) less the entropy bonus, and its gradient in closed form: with
- * g = ∂surrogate/∂log π(a) = −r·A, or 0 on the clipped branch, and the entropy H,
+ * The clipped surrogate −w·min(r·A, clip(r, 1 − clipLow, 1 + clipHigh)·A) less the entropy bonus, and its gradient in
+ * closed form: with g = ∂surrogate/∂log π(a) = −w·r·A, or 0 on the clipped branch, and the entropy H,
  *
  *     ∂/∂l_j = g · ([j = a] − π_j) + entropyBonus · π_j · (log π_j + H)
  *
  * Exponentials and logarithms come from the pinned wasm binary, as arguments; here is arithmetic in float64 only.
  */
 export function policyLoss(input: PolicyLossInput): PolicyLoss {
-  const { actions, chosen, logProbabilities, probabilities, logRatio, ratio, clip } = input;
+  const { actions, chosen, logProbabilities, probabilities, logRatio, ratio, clipLow, clipHigh } = input;
   const rows = chosen.length;
   const dLogits = new Float32Array(rows * actions);
   let surrogate = 0;
@@ -46,12 +49,13 @@ export function policyLoss(input: PolicyLossInput): PolicyLoss {
   for (let row = 0; row < rows; row++) {
     const r = ratio[row]!;
     const advantage = input.advantages[row]!;
+    const weight = input.weights[row]!;
     const unclipped = r * advantage;
-    const clipped = Math.min(Math.max(r, 1 - clip), 1 + clip) * advantage;
-    surrogate -= Math.min(unclipped, clipped);
+    const clipped = Math.min(Math.max(r, 1 - clipLow), 1 + clipHigh) * advantage;
+    surrogate -= weight * Math.min(unclipped, clipped);
     approxKl += r - 1 - logRatio[row]!;
-    if (Math.abs(r - 1) > clip) clippedRows += 1;
-    const slope = unclipped <= clipped ? -unclipped : 0;
+    if (r < 1 - clipLow || r > 1 + clipHigh) clippedRows += 1;
+    const slope = unclipped <= clipped ? -weight * unclipped : 0;
 
     const first = row * actions;
     let entropy = 0;

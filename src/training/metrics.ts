@@ -1,5 +1,5 @@
-import type { Rollouts } from '../environments/slots.ts';
 import type { LayerTensors, Policy } from '../policy/architecture.ts';
+import type { UpdateInput } from './update.ts';
 
 /**
  * What an update reports. Every number is as deterministic as the update itself, so it may stand in the ledger; null
@@ -17,23 +17,30 @@ export interface UpdateMetrics {
   readonly meanReturn: number | null;
   /** Mean length of those episodes, in steps. */
   readonly meanLength: number | null;
+  /** Versions between the policy that acted and the one that the update began with. */
+  readonly staleness: number;
   /** Minibatches, hence Adam steps of each network. */
   readonly minibatches: number;
-  /** Mean of −min(r·A, clip(r, 1 ± ε)·A), r = π_w(a)/π_old(a), A normalised in its minibatch. */
+  /** Mean of −w·min(r·A, clip(r)·A): r = π(a)/π₀(a), w = min(π₀(a)/π_b(a), importanceCap), A normalised. */
   readonly policyLoss: number | null;
   /** Mean of (V − R)² / 2, R = advantage + value as the update found it. */
   readonly valueLoss: number | null;
-  /** Mean of −Σ π_w log π_w, in nats. */
+  /** Mean of −Σ π log π, in nats. */
   readonly entropy: number | null;
-  /** Mean of r − 1 − log r: Schulman's k3 estimate of KL(π_old ‖ π_w), in nats. */
+  /** Mean of r − 1 − log r: Schulman's k3 estimate of KL(π₀ ‖ π), in nats. */
   readonly approxKl: number | null;
-  /** Fraction with |r − 1| > ε. */
+  /** Fraction of ratios outside the clip range. */
   readonly clipFraction: number | null;
   /** 1 − Var(R − V) / Var(R), V the critic as the update found it; null when all returns are equal. */
   readonly explainedVariance: number | null;
-  /** Largest |r − 1| of the first minibatch, before any step. Exactly 0 when π_old is the policy that is trained (lag 0). */
+  /** Largest |r − 1| of the first minibatch, before any step. Exactly 0. */
   readonly firstRatioDeviation: number | null;
-  /** Mean of Σ π_old (log π_old − log π_w) over the first minibatch, before any step; exactly 0 at lag 0. */
+  /** Mean KL(π_b ‖ π₀) over all steps, in nats: how far the policy moved while the data were made. Exactly 0 at lag 0. */
+  readonly stalenessKl: number | null;
+  /**
+   * Mean KL over all steps, in nats, between π_b as miners ran it and π_b as the trainer's forward pass gives it. Exactly
+   * 0: both are softmaxes of the same integer logits.
+   */
   readonly mismatchKl: number | null;
   /** Mean gradient norms before clipping. */
   readonly actorGradientNorm: number | null;
@@ -44,12 +51,12 @@ export interface UpdateMetrics {
 
 /** Metrics of an update that changes nothing. */
 export function unchangedMetrics(
-  rollouts: readonly Rollouts[],
+  input: UpdateInput,
   outcome: 'no-data' | 'TRAINING_NOT_FINITE',
 ): UpdateMetrics {
   return {
     outcome,
-    ...rolloutMetrics(rollouts),
+    ...rolloutMetrics(input),
     minibatches: 0,
     policyLoss: null,
     valueLoss: null,
@@ -58,6 +65,7 @@ export function unchangedMetrics(
     clipFraction: null,
     explainedVariance: null,
     firstRatioDeviation: null,
+    stalenessKl: null,
     mismatchKl: null,
     actorGradientNorm: null,
     criticGradientNorm: null,
@@ -65,9 +73,10 @@ export function unchangedMetrics(
   };
 }
 
-export function rolloutMetrics(
-  rollouts: readonly Rollouts[],
-): Pick<UpdateMetrics, 'steps' | 'episodes' | 'meanReturn' | 'meanLength'> {
+export function rolloutMetrics({
+  rollouts,
+  staleness,
+}: UpdateInput): Pick<UpdateMetrics, 'steps' | 'episodes' | 'meanReturn' | 'meanLength' | 'staleness'> {
   let steps = 0;
   let episodes = 0;
   let returns = 0;
@@ -81,7 +90,7 @@ export function rolloutMetrics(
     }
   }
   const mean = (sum: number) => (episodes === 0 || !Number.isFinite(sum) ? null : sum / episodes);
-  return { steps, episodes, meanReturn: mean(returns), meanLength: mean(lengths) };
+  return { staleness, steps, episodes, meanReturn: mean(returns), meanLength: mean(lengths) };
 }
 
 /** A metric that left float64's range is reported as not defined: JSON has no infinity. */

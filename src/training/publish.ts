@@ -1,8 +1,14 @@
 import { INT8_MAX } from '../params/constants.ts';
 import type { QuantiserParams } from '../params/genesis.ts';
-import type { Architecture, DenseLayer, LayerTensors } from '../policy/architecture.ts';
+import {
+  type Architecture,
+  type Layer,
+  type LayerTensors,
+  weightCount,
+  weightRows,
+} from '../policy/architecture.ts';
 import { layerExponents } from '../policy/quantiser.ts';
-import type { NetworkLayout } from './dense.ts';
+import type { NetworkLayout } from './layers.ts';
 
 /**
  * From latents to published integers (docs/PROTOCOL.md, Publication). Latents are in real units, where an integer n of
@@ -21,7 +27,7 @@ interface LayerScale {
   readonly biasLimit: number;
 }
 
-function layerScale(layer: DenseLayer, weightBits: number, accumulatorBits: number): LayerScale {
+function layerScale(layer: Layer, weightBits: number, accumulatorBits: number): LayerScale {
   const biasStep = 1 << (layer.shift + 1);
   return {
     weight: 1 << weightBits,
@@ -50,8 +56,8 @@ export class Publisher {
   /** Tensors of the architecture's shapes, zero. */
   allocate(): LayerTensors[] {
     return this.#architecture.layers.map((layer) => ({
-      weight: new Int8Array(layer.out * layer.in),
-      bias: new Int32Array(layer.out),
+      weight: new Int8Array(weightCount(layer)),
+      bias: new Int32Array(weightRows(layer)),
     }));
   }
 
@@ -89,7 +95,7 @@ export class Publisher {
       const weightLimit = INT8_MAX / scale.weight;
       const biasLimit = scale.biasLimit / scale.bias;
       for (let i = place.weight; i < place.bias; i++) latents[i] = bounded(latents[i]!, weightLimit);
-      for (let i = place.bias; i < place.bias + place.out; i++) latents[i] = bounded(latents[i]!, biasLimit);
+      for (let i = place.bias; i < place.bias + place.rows; i++) latents[i] = bounded(latents[i]!, biasLimit);
     }
   }
 }

@@ -1,10 +1,10 @@
-import type { PpoParams } from '../params/genesis.ts';
-import type { Architecture } from '../policy/architecture.ts';
+import type { AlgorithmParams } from '../params/genesis.ts';
+import { type Architecture, layerShapes, observationShape } from '../policy/architecture.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { sha256, tag } from '../protocol/hash.ts';
 import { merkleRoot } from '../protocol/merkle.ts';
 import type { Optimised } from './adam.ts';
-import { type NetworkLayout, networkLayout } from './dense.ts';
+import { type NetworkLayout, networkLayout } from './layers.ts';
 
 /**
  * Everything that training carries from one update to the next, besides the published policy. Its root stands in the
@@ -13,7 +13,7 @@ import { type NetworkLayout, networkLayout } from './dense.ts';
 export interface TrainerState {
   /** Latents of the policy in real units, in the actor's layout. */
   readonly actor: Optimised;
-  /** The float critic, in the critic's layout. */
+  /** The float critic, in the critic's layout; without parameters where the algorithm has none. */
   readonly critic: Optimised;
   /** Updates that were applied: windows without data or with a discarded update do not count. */
   readonly updates: number;
@@ -28,12 +28,13 @@ const CHUNK_BYTES = 65_536;
 
 /** Layout of the actor's latents: the policy's layers. */
 export function actorLayout(architecture: Architecture): NetworkLayout {
-  return networkLayout([architecture.observation, ...architecture.layers.map((layer) => layer.out)]);
+  return networkLayout(architecture.layers);
 }
 
-/** Layout of the critic: observation, hidden layers, one value. */
-export function criticLayout(architecture: Architecture, params: PpoParams): NetworkLayout {
-  return networkLayout([architecture.observation, ...params.criticHidden, 1]);
+/** Layout of the critic: observation, hidden layers, one value. GRPO has none: a layout of no layers. */
+export function criticLayout(architecture: Architecture, params: AlgorithmParams): NetworkLayout {
+  if (params.name !== 'ppo') return networkLayout([]);
+  return networkLayout(layerShapes(observationShape(architecture), [...params.criticHidden, 1]));
 }
 
 const vectors = ({ actor, critic }: TrainerState) => [
@@ -79,7 +80,7 @@ export function encodeTrainerState(state: TrainerState): Uint8Array {
  */
 export function decodeTrainerState(
   architecture: Architecture,
-  params: PpoParams,
+  params: AlgorithmParams,
   bytes: Uint8Array,
 ): TrainerState {
   const actorSize = actorLayout(architecture).size;

@@ -23,6 +23,7 @@ export function trainerGenesis(changes: Partial<TrainerGenesis['algorithm']> = {
       lambda: 0.95,
       maxGradientNorm: 0.5,
       entropyBonus: 0.01,
+      importanceCap: 2,
       criticHidden: [16, 16],
       ...changes,
     },

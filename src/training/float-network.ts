@@ -1,22 +1,24 @@
 import type { ForwardPass } from './actor.ts';
 import {
-  dense,
-  denseGradient,
+  applyLayer,
+  columns,
+  inputGradient,
   type Matrix,
   type NetworkLayout,
+  parameterGradient,
   type Tensorflow,
   transposed,
-} from './dense.ts';
+} from './layers.ts';
 
 /**
- * The float32 critic: dense layers with ReLU between them, one value out. It is never published; it only has to be the
+ * A float32 network: layers with ReLU between them. The critic is one; it is never published, and only has to be the
  * same bits for everyone who trains.
  *
  * @param parameters flat vector in `layout`
  * @param observations `[batch, observation]` integers as float32
  * @param inputUnit what one integer of an observation stands for, 2^−observationBits
  */
-export function criticForward(
+export function floatForward(
   tf: Tensorflow,
   layout: NetworkLayout,
   parameters: Float32Array,
@@ -26,13 +28,17 @@ export function criticForward(
   const { layers } = layout;
   const last = layers.length - 1;
   const inputs: Matrix[] = [];
+  const outputs: Matrix[] = [];
   let x = tf.mul(observations, inputUnit) as Matrix;
   for (const [index, layer] of layers.entries()) {
-    const weight = transposed(parameters.subarray(layer.weight, layer.bias), layer.out, layer.in, 1);
-    const bias = parameters.slice(layer.bias, layer.bias + layer.out);
-    inputs.push(x);
-    x = dense(tf, x, tf.tensor2d(weight, [layer.in, layer.out]), tf.tensor1d(bias));
+    const { rows, fanIn } = layer;
+    const weight = transposed(parameters.subarray(layer.weight, layer.bias), rows, fanIn, 1);
+    const bias = parameters.slice(layer.bias, layer.bias + rows);
+    const input = columns(tf, layer, x);
+    inputs.push(input);
+    x = applyLayer(tf, layer, input, tf.tensor2d(weight, [fanIn, rows]), tf.tensor1d(bias));
     if (index < last) x = tf.relu(x);
+    outputs.push(x);
   }
   const output = x;
 
@@ -40,12 +46,11 @@ export function criticForward(
     let d = dOutput;
     for (let index = last; index >= 0; index--) {
       const layer = layers[index]!;
-      const input = inputs[index]!;
-      denseGradient(tf, layer, d, input, 1, gradient);
+      parameterGradient(tf, layer, d, inputs[index]!, 1, gradient);
       if (index === 0) break;
-      const weight = tf.tensor2d(parameters.slice(layer.weight, layer.bias), [layer.out, layer.in]);
+      const weight = tf.tensor2d(parameters.slice(layer.weight, layer.bias), [layer.rows, layer.fanIn]);
       // ReLU passes gradient where its output, this layer’s input, is positive.
-      d = tf.mul(tf.matMul(d, weight), tf.step(input)) as Matrix;
+      d = tf.mul(inputGradient(tf, layer, d, weight), tf.step(outputs[index - 1]!)) as Matrix;
     }
   };
   return { output, backward };

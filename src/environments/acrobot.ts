@@ -1,0 +1,194 @@
+import { INT8_MAX } from '../params/constants.ts';
+import { seedBlock, seedWords } from '../policy/philox.ts';
+import { Canvas } from './canvas.ts';
+import type { Environment, EnvironmentBatch } from './environment.ts';
+import { cosine, sine } from './trigonometry.ts';
+
+/**
+ * Acrobot-v1: Gymnasium's dynamics (Sutton, 1996, with the equations of Sutton and Barto's book), one step of the
+ * classical Runge-Kutta method in float64. Both links have length and mass 1, their centres of mass at ½ and moments
+ * of inertia 1; the order of operations is Gymnasium's, with the products of such constants taken.
+ *
+ * Reward is −1 each step and 0 for the one that lifts the free end a link's length above the joint.
+ */
+
+const GRAVITY = 9.8;
+const PI = 3.141592653589793;
+const HALF_PI = 1.5707963267948966;
+const TWO_PI = 6.283185307179586;
+const MAX_VELOCITY_1 = 12.566370614359172;
+const MAX_VELOCITY_2 = 28.274333882308138;
+/** Seconds a step. */
+const DT = 0.2;
+const HALF_DT = DT / 2;
+const SIXTH_DT = DT / 6;
+const MAX_STEPS = 500;
+
+/** θ1, θ2, θ̇1, θ̇2. */
+const WIDTH = 4;
+const OBSERVED = ['cos θ1', 'sin θ1', 'cos θ2', 'sin θ2', 'θ̇1', 'θ̇2'] as const;
+
+/** An angle between −π and π, by as many turns as it takes. */
+function wrap(angle: number): number {
+  let wrapped = angle;
+  while (wrapped > PI) wrapped -= TWO_PI;
+  while (wrapped < -PI) wrapped += TWO_PI;
+  return wrapped;
+}
+
+function quantise(value: number, range: number): number {
+  const level = Math.floor((value * INT8_MAX) / range + 0.5);
+  return Math.max(-INT8_MAX, Math.min(level, INT8_MAX));
+}
+
+class AcrobotBatch implements EnvironmentBatch {
+  readonly batch: number;
+  /** `[batch, 4]`: θ1 from hanging, θ2 from the first link, θ̇1, θ̇2. */
+  readonly states: Float64Array;
+  /** Steps into the episode; −1 when it must be reset. */
+  readonly #age: Int32Array;
+  readonly #words = new Uint32Array(4);
+  readonly #block = new Uint32Array(4);
+  /** θ̈1 and θ̈2. */
+  readonly #acceleration = new Float64Array(2);
+
+  constructor(batch: number) {
+    this.batch = batch;
+    this.states = new Float64Array(batch * WIDTH);
+    this.#age = new Int32Array(batch).fill(-1);
+  }
+
+  reset(index: number, taskSeed: Uint8Array): void {
+    seedBlock(seedWords(taskSeed, this.#words), 0, 0, 0, this.#block);
+    for (let i = 0; i < WIDTH; i++) {
+      // Gymnasium's start states are float32.
+      this.states[index * WIDTH + i] = Math.fround(((this.#block[i]! + 0.5) / 4_294_967_296) * 0.2 - 0.1);
+    }
+    this.#age[index] = 0;
+  }
+
+  /** Acrobot has no randomness of its own. */
+  seed(): void {}
+
+  observe(out: Int8Array): void {
+    const states = this.states;
+    for (let index = 0; index < this.batch; index++) {
+      const from = index * WIDTH;
+      const to = index * OBSERVED.length;
+      out[to] = quantise(cosine(states[from]!), 1);
+      out[to + 1] = quantise(sine(states[from]!), 1);
+      out[to + 2] = quantise(cosine(states[from + 1]!), 1);
+      out[to + 3] = quantise(sine(states[from + 1]!), 1);
+      out[to + 4] = quantise(states[from + 2]!, MAX_VELOCITY_1);
+      out[to + 5] = quantise(states[from + 3]!, MAX_VELOCITY_2);
+    }
+  }
+
+  step(
+    actions: Uint16Array,
+    _slotStep: number,
+    rewards: Float32Array,
+    terminated: Uint8Array,
+    truncated: Uint8Array,
+  ): void {
+    const states = this.states;
+    for (let index = 0; index < this.batch; index++) {
+      if (this.#age[index]! < 0) throw new RangeError(`episode ${index} must be reset before its next step`);
+      const action = actions[index]!;
+      if (action > 2) throw new RangeError(`Acrobot has actions 0, 1 and 2, not ${action}`);
+      const at = index * WIDTH;
+      this.#integrate(at, action - 1);
+      const theta1 = states[at]!;
+      const theta2 = states[at + 1]!;
+      const age = this.#age[index]! + 1;
+      const swung = -cosine(theta1) - cosine(theta2 + theta1) > 1;
+      const late = age >= MAX_STEPS;
+      rewards[index] = swung ? 0 : -1;
+      terminated[index] = swung ? 1 : 0;
+      truncated[index] = late ? 1 : 0;
+      this.#age[index] = swung || late ? -1 : age;
+    }
+  }
+
+  /** One step of the Runge-Kutta method from the state at `at`; a stage's derivative is (θ̇1, θ̇2, θ̈1, θ̈2). */
+  #integrate(at: number, torque: number): void {
+    const states = this.states;
+    const acceleration = this.#acceleration;
+    const t1 = states[at]!;
+    const t2 = states[at + 1]!;
+    const v1 = states[at + 2]!;
+    const v2 = states[at + 3]!;
+    this.#accelerate(t1, t2, v1, v2, torque);
+    const a1 = acceleration[0]!;
+    const a2 = acceleration[1]!;
+    const secondV1 = v1 + HALF_DT * a1;
+    const secondV2 = v2 + HALF_DT * a2;
+    this.#accelerate(t1 + HALF_DT * v1, t2 + HALF_DT * v2, secondV1, secondV2, torque);
+    const secondA1 = acceleration[0]!;
+    const secondA2 = acceleration[1]!;
+    const thirdV1 = v1 + HALF_DT * secondA1;
+    const thirdV2 = v2 + HALF_DT * secondA2;
+    this.#accelerate(t1 + HALF_DT * secondV1, t2 + HALF_DT * secondV2, thirdV1, thirdV2, torque);
+    const thirdA1 = acceleration[0]!;
+    const thirdA2 = acceleration[1]!;
+    const fourthV1 = v1 + DT * thirdA1;
+    const fourthV2 = v2 + DT * thirdA2;
+    this.#accelerate(t1 + DT * thirdV1, t2 + DT * thirdV2, fourthV1, fourthV2, torque);
+    const nextV1 = v1 + SIXTH_DT * (a1 + 2 * secondA1 + 2 * thirdA1 + acceleration[0]!);
+    const nextV2 = v2 + SIXTH_DT * (a2 + 2 * secondA2 + 2 * thirdA2 + acceleration[1]!);
+    states[at] = wrap(t1 + SIXTH_DT * (v1 + 2 * secondV1 + 2 * thirdV1 + fourthV1));
+    states[at + 1] = wrap(t2 + SIXTH_DT * (v2 + 2 * secondV2 + 2 * thirdV2 + fourthV2));
+    states[at + 2] = Math.max(-MAX_VELOCITY_1, Math.min(nextV1, MAX_VELOCITY_1));
+    states[at + 3] = Math.max(-MAX_VELOCITY_2, Math.min(nextV2, MAX_VELOCITY_2));
+  }
+
+  #accelerate(theta1: number, theta2: number, v1: number, v2: number, torque: number): void {
+    const cos2 = cosine(theta2);
+    const sin2 = sine(theta2);
+    const d1 = 0.25 + (1.25 + cos2) + 1 + 1;
+    const d2 = 0.25 + 0.5 * cos2 + 1;
+    const phi2 = 0.5 * GRAVITY * cosine(theta1 + theta2 - HALF_PI);
+    const phi1 = -0.5 * (v2 * v2) * sin2 - v2 * v1 * sin2 + 1.5 * GRAVITY * cosine(theta1 - HALF_PI) + phi2;
+    const a2 = (torque + (d2 / d1) * phi1 - 0.5 * (v1 * v1) * sin2 - phi2) / (1.25 - (d2 * d2) / d1);
+    this.#acceleration[0] = -(d2 * a2 + phi1) / d1;
+    this.#acceleration[1] = a2;
+  }
+
+  draw(index: number): string {
+    const [theta1, theta2, v1, v2] = this.states.subarray(index * WIDTH, (index + 1) * WIDTH);
+    const canvas = new Canvas(48, 19, { left: -2.7, bottom: -2.15, width: 5.4 });
+    for (let x = -2.7; x < 2.7; x += 0.4) canvas.line(x, 1, x + 0.15, 1);
+    const middleX = sine(theta1!);
+    const middleY = -cosine(theta1!);
+    const endX = middleX + sine(theta1! + theta2!);
+    const endY = middleY - cosine(theta1! + theta2!);
+    for (const offset of [-0.03, 0, 0.03]) {
+      canvas.line(offset, 0, middleX + offset, middleY);
+      canvas.line(0, offset, middleX, middleY + offset);
+      canvas.line(middleX + offset, middleY, endX + offset, endY);
+      canvas.line(middleX, middleY + offset, endX, endY + offset);
+    }
+    canvas.box(-0.1, -0.1, 0.1, 0.1);
+    canvas.box(middleX - 0.07, middleY - 0.07, middleX + 0.07, middleY + 0.07);
+    return `${canvas}\nθ1 ${theta1!.toFixed(2)}  θ2 ${theta2!.toFixed(2)}  θ̇1 ${v1!.toFixed(2)}  θ̇2 ${v2!.toFixed(2)}`;
+  }
+}
+
+/** Acrobot-v1 with its state in view: for tests against Gymnasium. */
+export function createAcrobot(batch: number): EnvironmentBatch & { readonly states: Float64Array } {
+  return new AcrobotBatch(batch);
+}
+
+export const acrobot: Environment = {
+  id: 'Acrobot-v1',
+  summary:
+    'Swing a two-link pendulum, driven at its elbow only, until its end is a link above the joint: −1 for every step before.',
+  source: 'Sutton (1996); dynamics of Gymnasium’s Acrobot-v1',
+  observation: OBSERVED.length,
+  shape: [OBSERVED.length],
+  observed: OBSERVED,
+  actions: 3,
+  actionNames: ['pull', 'rest', 'push'],
+  maxEpisodeSteps: MAX_STEPS,
+  create: createAcrobot,
+};
