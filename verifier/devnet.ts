@@ -1,15 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { TRAINING_WASM_SHA256 } from '../src/backends/index.ts';
-import { environmentById } from '../src/environments/index.ts';
-import {
-  type Genesis,
-  genesisHash,
-  type PpoParams,
-  parseGenesis,
-  type QuantiserParams,
-} from '../src/params/genesis.ts';
+import { type AlgorithmParams, type Genesis, genesisHash, parseGenesis } from '../src/params/genesis.ts';
+import { recipe } from '../src/params/recipes.ts';
 import { GUMBEL_TABLE_SHA256 } from '../src/policy/gumbel.ts';
-import { buildMlp } from '../src/policy/quantiser.ts';
 import { policyRoot } from '../src/policy/snapshot.ts';
 import { type ArtefactOptions, loadVerificationKey } from '../src/proofs/artefacts.ts';
 import { LocalBeacon } from '../src/protocol/beacon.ts';
@@ -25,6 +18,10 @@ export interface DevnetOptions {
   readonly seed: number | null;
   /** Miners that genesis lists; their keys are in the result. */
   readonly miners: number;
+  /** CartPole when absent. */
+  readonly environment?: string;
+  /** PPO when absent. */
+  readonly algorithm?: AlgorithmParams['name'];
   readonly stepsPerSlot?: number;
   readonly lag?: number;
   readonly artefacts?: ArtefactOptions;
@@ -42,33 +39,13 @@ export interface Devnet {
   readonly anchor: Uint8Array;
 }
 
-const QUANTISER: QuantiserParams = {
-  observationBits: 6,
-  activationBits: 5,
-  weightBits: [4, 4, 6],
-  hysteresis: 0.75,
-};
-
-const HIDDEN = [32, 32];
-
-const PPO: PpoParams = {
-  name: 'ppo',
-  learningRate: 1e-3,
-  adamEpsilon: 1e-5,
-  epochs: 10,
-  minibatch: 256,
-  clip: 0.2,
-  gamma: 0.99,
-  lambda: 0.95,
-  maxGradientNorm: 0.5,
-  entropyBonus: 0,
-  importanceCap: 2,
-  criticHidden: [64, 64],
-};
+/** What a development network trains unless told otherwise. */
+export const DEVNET_ENVIRONMENT = 'CartPole-v1';
 
 /**
- * Makes the genesis of a development network that trains CartPole: development keys, a local beacon, no chain. Nothing
- * about it is secure, and it says so wherever it shows.
+ * Makes the genesis of a development network that trains an environment by its recipe: development keys, a local beacon,
+ * no chain. Nothing about it is secure, and it says so wherever it shows.
+ * @throws GrailError GENESIS_INVALID when the environment has no recipe for the algorithm
  */
 export async function makeDevnet(options: DevnetOptions): Promise<Devnet> {
   const secret = (name: string, index = 0): Uint8Array =>
@@ -79,35 +56,29 @@ export async function makeDevnet(options: DevnetOptions): Promise<Devnet> {
   const minerKeys = Array.from({ length: options.miners }, (_, index) => secret('miner', index));
   const beaconSecrets = [secret('beacon', 0), secret('beacon', 1)] as const;
   const beacon = new LocalBeacon(beaconSecrets);
-  const environment = environmentById('CartPole-v1');
-  const architecture = buildMlp({
-    observation: environment.observation,
-    hidden: HIDDEN,
-    actions: environment.actions,
-    quantiser: QUANTISER,
-  });
+  const settings = recipe(options.environment ?? DEVNET_ENVIRONMENT, options.algorithm ?? 'ppo');
+  const { architecture, quantiser, algorithm, groupSize, stepsPerProof } = settings;
   const initialSeed = toHex(secret('initial'));
-  const { policy, state } = initialise({ architecture, quantiser: QUANTISER, algorithm: PPO, initialSeed });
+  const { policy, state } = initialise({ architecture, quantiser, algorithm, groupSize, initialSeed });
   const anchor = encodeAnchor(policy);
-  const stepsPerProof = 8;
   const key = await loadVerificationKey({ architecture, stepsPerProof, variant: 'folds' }, options.artefacts);
   const genesis = parseGenesis({
     protocolVersion: 1,
     name: options.seed === null ? 'devnet' : `devnet-${options.seed}`,
     chainId: 0,
     insecureDev: true,
-    environment: environment.id,
+    environment: settings.environment,
     architecture,
-    quantiser: QUANTISER,
-    algorithm: PPO,
+    quantiser,
+    algorithm,
     initialSeed,
     initialPolicyRoot: toHex(policyRoot(policy)),
     initialTrainerStateRoot: toHex(trainerStateRoot(state)),
     initialAnchor: toHex(sha256(anchor)),
-    stepsPerSlot: options.stepsPerSlot ?? 256,
-    groupSize: 1,
+    stepsPerSlot: options.stepsPerSlot ?? settings.stepsPerSlot,
+    groupSize,
     stepsPerProof,
-    challengesPerMiner: 8,
+    challengesPerMiner: settings.challengesPerMiner,
     lag: options.lag ?? 1,
     maxSlots: 256,
     anchorEvery: 16,

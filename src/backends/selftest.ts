@@ -1,6 +1,7 @@
 import { INT8_MAX } from '../params/constants.ts';
 import {
   type Architecture,
+  type Conv2dLayer,
   type Layer,
   type Policy,
   weightCount,
@@ -15,6 +16,7 @@ import type { Backend } from './backend.ts';
 export type VectorKind =
   | 'negative-zero'
   | 'requantise'
+  | 'patch-order'
   | 'worst-case'
   | 'odd-total'
   | 'own-shape'
@@ -79,6 +81,8 @@ export function* selfTestVectors(architecture: Architecture): Generator<SelfTest
   yield requantisation();
   for (const shift of [8, 17]) yield worstCase(shift);
   yield oddTotals();
+  yield patchOrder();
+  for (const shift of [8, 17]) yield worstPatches(shift);
   yield* ownShapes(architecture);
 }
 
@@ -98,7 +102,6 @@ function worstCase(shift: number): SelfTestVector {
   const actions = 4;
   const wide = { type: 'dense', in: WIDEST_INPUT, out: hidden, shift, biasMax: BIAS_LIMIT } as const;
   const narrow = { type: 'dense', in: hidden, out: actions, shift: 1, biasMax: BIAS_LIMIT } as const;
-  const signs = (row: number, i: number) => SIGNS[row % SIGNS.length]!(i);
   const weight = new Int8Array(WIDEST_INPUT * hidden);
   for (let o = 0; o < hidden; o++) {
     for (let i = 0; i < WIDEST_INPUT; i++) weight[o * WIDEST_INPUT + i] = signs(o, i) * INT8_MAX;
@@ -121,6 +124,70 @@ function worstCase(shift: number): SelfTestVector {
   return { kind: 'worst-case', policy, observations, batch };
 }
 
+/**
+ * Patches of 1,024 values of ±127 under weights of ±127, at six positions, then a convolution of what they give. The
+ * patterns run along the observation, so that patches differ from place to place.
+ */
+function worstPatches(shift: number): SelfTestVector {
+  const architecture: Architecture = {
+    observation: 12 * 10 * 16,
+    actions: 4,
+    layers: [
+      { ...square(12, 10, 16, 8, 8, 2), shift, biasMax: BIAS_LIMIT },
+      { ...square(3, 2, 8, 6, 2, 1), shift: 5, biasMax: BIAS_LIMIT },
+      { type: 'dense', in: 12, out: 4, shift: 1, biasMax: BIAS_LIMIT },
+    ],
+  };
+  let at = 0;
+  const extreme = fill(architecture, (range) => (at++ % 3 === 1 ? -range : range));
+  const weight = new Int8Array(8 * WIDEST_INPUT);
+  for (let i = 0; i < weight.length; i++) weight[i] = signs(Math.floor(i / WIDEST_INPUT), i) * INT8_MAX;
+  const batch = 8;
+  const width = architecture.observation;
+  const observations = Int8Array.from(
+    { length: batch * width },
+    (_, i) => signs(Math.floor(i / width), i % width) * INT8_MAX,
+  );
+  const policy = { architecture, layers: extreme.layers.with(0, { ...extreme.layers[0]!, weight }) };
+  return { kind: 'worst-case', policy, observations, batch };
+}
+
+/**
+ * Convolutions of an uneven grid, with and without a stride, one after another and into a dense layer. Weights and
+ * values are all different and small enough not to saturate: any other order of a patch, of positions or of the
+ * flattened values gives other logits.
+ */
+function patchOrder(): SelfTestVector {
+  const architecture: Architecture = {
+    observation: 6 * 9 * 3,
+    actions: 6,
+    layers: [
+      { ...square(6, 9, 3, 4, 3, 2), shift: 6, biasMax: 1024 },
+      { ...square(2, 4, 4, 5, 2, 1), shift: 4, biasMax: 1024 },
+      { type: 'dense', in: 15, out: 6, shift: 2, biasMax: 1024 },
+    ],
+  };
+  const random = randomStream();
+  const policy = fill(architecture, () => (random() % 31) - 15);
+  const batch = 32;
+  const observations = Int8Array.from(
+    { length: batch * architecture.observation },
+    () => (random() % 255) - 127,
+  );
+  return { kind: 'patch-order', policy, observations, batch };
+}
+
+function square(
+  height: number,
+  width: number,
+  cin: number,
+  cout: number,
+  kernel: number,
+  stride: number,
+): Omit<Conv2dLayer, 'shift' | 'biasMax'> {
+  return { type: 'conv2d', height, width, cin, cout, kernel, stride };
+}
+
 /** Sign patterns: partial sums climb to either end, or swing as far as they can. */
 const SIGNS: readonly ((i: number) => number)[] = [
   () => 1,
@@ -129,6 +196,10 @@ const SIGNS: readonly ((i: number) => number)[] = [
   (i) => (i < WIDEST_INPUT / 2 ? 1 : -1),
   (i) => (i % 7 < 3 ? 1 : -1),
 ];
+
+function signs(row: number, i: number): number {
+  return SIGNS[row % SIGNS.length]!(i);
+}
 
 /** Totals next to ±2^24, odd and even: arithmetic with fewer than 24 bits loses the last one. */
 function oddTotals(): SelfTestVector {

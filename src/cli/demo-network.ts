@@ -1,8 +1,9 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { makeDevnet } from '../../verifier/devnet.ts';
+import { DEVNET_ENVIRONMENT, makeDevnet } from '../../verifier/devnet.ts';
 import { NetworkDirectory } from '../../verifier/directory.ts';
+import { recipe } from '../params/recipes.ts';
 import type { ArtefactOptions } from '../proofs/artefacts.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { createKeystore } from './keystore.ts';
@@ -19,11 +20,21 @@ export const demoSettingsSchema = z.strictObject({
   miners: z.int().min(1).max(64),
   slots: z.int().min(1).max(256),
   cheat: z.string().nullable(),
+  environment: z.string().default(DEVNET_ENVIRONMENT),
+  algorithm: z.enum(['ppo', 'grpo']).default('ppo'),
   keep: z.boolean(),
 });
 export type DemoSettings = z.infer<typeof demoSettingsSchema>;
 
-export const DEMO_DEFAULTS: DemoSettings = { seed: 1, miners: 3, slots: 8, cheat: null, keep: false };
+export const DEMO_DEFAULTS: DemoSettings = {
+  seed: 1,
+  miners: 3,
+  slots: 8,
+  cheat: null,
+  environment: DEVNET_ENVIRONMENT,
+  algorithm: 'ppo',
+  keep: false,
+};
 
 /** A demo's folder, ready to be run. */
 export interface DemoNetwork {
@@ -79,9 +90,20 @@ export async function openDemo(
   const keystores = Array.from({ length: count }, (_, i) => join(directory.path, 'miners', `${i}.json`));
   const resumed = directory.exists;
   if (!resumed) {
+    // An unknown environment leaves no folder behind.
+    const { groupSize } = recipe(settings.environment, settings.algorithm);
+    if (settings.slots % groupSize !== 0) {
+      throw new GrailError('USAGE', `--slots must be a multiple of the group size of ${groupSize}`);
+    }
     mkdirSync(directory.path, { recursive: true });
     writeFileSync(settingsPath(path), `${JSON.stringify(settings, null, 2)}\n`);
-    const devnet = await makeDevnet({ seed: settings.seed, miners: count, artefacts });
+    const devnet = await makeDevnet({
+      seed: settings.seed,
+      miners: count,
+      environment: settings.environment,
+      algorithm: settings.algorithm,
+      artefacts,
+    });
     for (const [i, file] of keystores.entries()) {
       if (!existsSync(file)) await createKeystore(file, DEMO_PASSWORD, 'fast', devnet.minerKeys[i]!);
     }

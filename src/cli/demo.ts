@@ -2,12 +2,14 @@ import { relative } from 'node:path';
 import { z } from 'zod';
 import { CHEAT_KINDS } from '../../rollouts/cheats.ts';
 import { NetworkDirectory } from '../../verifier/directory.ts';
+import { recipe } from '../params/recipes.ts';
 import { type ArtefactProgress, loadArtefacts } from '../proofs/artefacts.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { useNodeSha256 } from '../storage/node-hash.ts';
 import { defineCommand } from './command.ts';
 import { DEMO_DEFAULTS, newRunFolder, openDemo } from './demo-network.ts';
-import { DemoRun, GOAL, MOST_WINDOWS } from './demo-run.ts';
+import { DemoRun, MOST_WINDOWS } from './demo-run.ts';
+import { algorithmFlag, environmentFlag } from './flags.ts';
 
 /** Seconds that a phase waits for a miner: long, but a cheat that says nothing should not hold up a demo. */
 const PHASE_TIMEOUT = { honest: 60, cheat: 25 };
@@ -23,10 +25,11 @@ const numbers = {
 
 export const command = defineCommand({
   name: 'demo',
-  summary: 'Trains CartPole through a network of one verifier and three miners on this machine',
+  summary: 'Trains a policy through a network of one verifier and three miners on this machine',
   notes: [
     'Starts the processes on loopback, with development keys (insecure-dev), and shows a line for each window. Without',
-    `--windows it ends when the policy's mean return over 100 fresh episodes reaches ${GOAL}.`,
+    '--windows it ends when the mean return over 100 fresh episodes reaches the goal of the environment’s recipe (475 on',
+    `CartPole), or, where it has none, after ${MOST_WINDOWS} windows.`,
     `Exit codes: 0 done, 1 failed or not at the goal after ${MOST_WINDOWS} windows, 2 wrong usage, 130 after Ctrl-C.`,
   ].join('\n'),
   positionals: z.strictObject({}),
@@ -46,6 +49,8 @@ export const command = defineCommand({
       .boolean()
       .default(false)
       .describe('never remove this run’s folder; without it .grail/demo keeps the newest five'),
+    environment: environmentFlag.optional(),
+    algorithm: algorithmFlag.optional(),
     cheat: z.enum(CHEAT_KINDS).optional().describe('add a miner that cheats in this way'),
     phaseTimeout: z
       .number()
@@ -63,9 +68,9 @@ export const command = defineCommand({
     const started = performance.now();
     const show = flags.json ? err : out;
     const onProgress = progressLines(err);
-    const { seed, slots, miners, cheat, keep } = flags;
+    const { seed, slots, miners, cheat, environment, algorithm, keep } = flags;
     const wanted = Object.fromEntries(
-      Object.entries({ seed, slots, miners, cheat, ...(keep && { keep }) }).filter(
+      Object.entries({ seed, slots, miners, cheat, environment, algorithm, ...(keep && { keep }) }).filter(
         ([, value]) => value !== undefined,
       ),
     );
@@ -86,9 +91,11 @@ export const command = defineCommand({
     show(
       'insecure-dev: its keys and beacon are for development; anyone can make them, so nothing here is secure.',
     );
+    const { goal } = recipe(demo.settings.environment, demo.settings.algorithm);
     const run = new DemoRun(demo, genesis.stepsPerSlot, { signal, out: show, err, env });
     const end = await run.toTheEnd({
       windows: flags.windows ?? null,
+      goal,
       phaseTimeout:
         flags.phaseTimeout ?? (demo.settings.cheat === null ? PHASE_TIMEOUT.honest : PHASE_TIMEOUT.cheat),
     });
@@ -102,15 +109,15 @@ export const command = defineCommand({
       trainerStateRoot: end.trainerStateRoot,
       windows: end.verdicts,
       meanReturn: end.evaluation?.meanReturn ?? null,
-      goalReached: (end.evaluation?.meanReturn ?? 0) >= GOAL,
+      goalReached: goal === null ? null : (end.evaluation?.meanReturn ?? -Infinity) >= goal,
       seconds: Number(((performance.now() - started) / 1000).toFixed(1)),
     };
     for (const line of summary(result)) show(line);
     if (flags.json) out(JSON.stringify(result));
-    if (flags.windows === undefined && !result.goalReached) {
+    if (flags.windows === undefined && result.goalReached === false) {
       throw new GrailError(
         'GOAL_NOT_REACHED',
-        `the policy did not reach ${GOAL} in ${MOST_WINDOWS} windows`,
+        `the policy did not reach ${goal} in ${MOST_WINDOWS} windows`,
         {
           meanReturn: result.meanReturn,
         },

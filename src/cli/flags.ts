@@ -6,6 +6,14 @@ export const jsonFlag = z
   .default(false)
   .describe('the last line of stdout is one JSON object; progress goes to stderr');
 
+/** What a new development network trains; both have recipes in src/params/recipes.ts. */
+export const environmentFlag = z
+  .string()
+  .min(1)
+  .max(64)
+  .describe('what is trained; `grail env list` names them');
+export const algorithmFlag = z.enum(['ppo', 'grpo']).describe('how it is trained');
+
 export const keystoreFlag = z.string().min(1).describe('the encrypted keystore file');
 
 export const passwordFileFlag = z

@@ -13,6 +13,7 @@ export const COMMANDS = [
   { name: 'miner', summary: 'Mines for a verifier' },
   { name: 'keys', summary: 'Makes a key, or shows its address' },
   { name: 'audit', summary: 'Replays a network from genesis and names the first divergence' },
+  { name: 'env', summary: 'Lists, describes or plays the environments' },
   { name: 'inspect', summary: 'Shows a rollout, proof, patch or policy of a network' },
   { name: 'doctor', summary: 'Checks what this machine can do' },
 ] as const;

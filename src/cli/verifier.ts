@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { verifierConfigSchema } from '../../verifier/config.ts';
-import { makeDevnet } from '../../verifier/devnet.ts';
+import { DEVNET_ENVIRONMENT, makeDevnet } from '../../verifier/devnet.ts';
 import { NetworkDirectory } from '../../verifier/directory.ts';
 import { lineLog } from '../../verifier/log.ts';
 import { startVerifier } from '../../verifier/service.ts';
 import { useNodeSha256 } from '../storage/node-hash.ts';
 import { defineCommand } from './command.ts';
+import { algorithmFlag, environmentFlag } from './flags.ts';
 
 const { host, port, windows, goal } = verifierConfigSchema.shape;
 
@@ -14,7 +15,7 @@ export const command = defineCommand({
   summary: 'Runs the verifier of a network',
   notes: [
     'A directory without a network gets a new development network (insecure-dev): development keys, a local beacon,',
-    'CartPole. Miners register themselves. Ctrl-C stops it; started again with the same --dir it goes on.',
+    'CartPole by default. Miners register themselves. Ctrl-C stops it; started again with the same --dir it goes on.',
   ].join('\n'),
   positionals: z.strictObject({}),
   flags: z.strictObject({
@@ -33,6 +34,8 @@ export const command = defineCommand({
       .min(0)
       .optional()
       .describe('new network: make it reproducible, keys and challenges included'),
+    environment: environmentFlag.default(DEVNET_ENVIRONMENT),
+    algorithm: algorithmFlag.default('ppo'),
     json: z.boolean().default(false).describe('print events as one JSON object a line on stdout'),
   }),
   async run({ flags, signal, out, err }) {
@@ -44,6 +47,8 @@ export const command = defineCommand({
       const devnet = await makeDevnet({
         seed: flags.seed ?? null,
         miners: 0,
+        environment: flags.environment,
+        algorithm: flags.algorithm,
         artefacts: { onProgress, signal },
       });
       await directory.create(devnet);

@@ -13,9 +13,10 @@ import { cosine, sine } from './trigonometry.ts';
  */
 
 const GRAVITY = 9.8;
-const PI = 3.141592653589793;
-const HALF_PI = 1.5707963267948966;
 const TWO_PI = 6.283185307179586;
+const PI = TWO_PI / 2;
+const HALF_PI = TWO_PI / 4;
+/** 4π and 9π a second. */
 const MAX_VELOCITY_1 = 12.566370614359172;
 const MAX_VELOCITY_2 = 28.274333882308138;
 /** Seconds a step. */

@@ -1,13 +1,25 @@
 import { GrailError } from '../protocol/errors.ts';
+import { acrobot } from './acrobot.ts';
 import { cartPole } from './cartpole.ts';
+import { countdown } from './countdown.ts';
 import type { Environment } from './environment.ts';
+import { minatarEnvironments } from './minatar/index.ts';
+import { mountainCar } from './mountain-car.ts';
+import { sat } from './sat.ts';
 
 export type { Environment, EnvironmentBatch } from './environment.ts';
-export { type Evaluation, evaluate } from './evaluate.ts';
+export { type Evaluation, type Evaluator, evaluate, evaluateLogits } from './evaluate.ts';
 export { type Actor, type EpisodeSummary, type Rollouts, runSlots } from './slots.ts';
 
 /** Every environment that a genesis may name. To add one: its file beside this, and a line here. */
-const ENVIRONMENTS: readonly Environment[] = [cartPole];
+const ENVIRONMENTS: readonly Environment[] = [
+  cartPole,
+  acrobot,
+  mountainCar,
+  ...minatarEnvironments,
+  sat,
+  countdown,
+];
 
 /** Names of all environments. */
 export const environmentIds: readonly string[] = ENVIRONMENTS.map(({ id }) => id);

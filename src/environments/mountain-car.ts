@@ -91,7 +91,7 @@ class MountainCarBatch implements EnvironmentBatch {
   draw(index: number): string {
     const position = this.states[index * WIDTH]!;
     const velocity = this.states[index * WIDTH + 1]!;
-    const canvas = new Canvas(60, 17, { left: MIN_POSITION - 0.02, bottom: 0, width: 1.84 });
+    const canvas = new Canvas(60, 19, { left: MIN_POSITION - 0.02, bottom: 0.02, width: 1.84 });
     for (let x = MIN_POSITION; x < MAX_POSITION; x += 0.01) {
       canvas.line(x, height(x), x + 0.01, height(x + 0.01));
     }

@@ -1,6 +1,7 @@
 import { INT8_MAX } from '../params/constants.ts';
 import { seedBlock, seedWords } from '../policy/philox.ts';
 import type { Environment, EnvironmentBatch } from './environment.ts';
+import { type Propagation, propagateUnits } from './unit-propagation.ts';
 
 /**
  * SAT-v1: random 3-SAT near the threshold. An episode assigns the variables of one instance in order, one a step; each
@@ -17,18 +18,22 @@ const BONUS = 1;
 /** `free` of a clause that is satisfied. */
 const SATISFIED = -1;
 
-/** Observation: variables in turn, pairs with the current variable, totals. */
+/** Observation: variables in turn, pairs with the current variable, totals, what each choice leads to. */
 const VARIABLE_VALUES = 6;
 const PAIRS = SAT_VARIABLES * VARIABLE_VALUES;
 const PAIR_VALUES = 4;
 const TOTALS = PAIRS + (SAT_VARIABLES - 1) * PAIR_VALUES;
-const WIDTH = TOTALS + 6;
+const CHOICES = TOTALS + 6;
+const CHOICE_VALUES = 4;
+const WIDTH = CHOICES + 2 * CHOICE_VALUES;
 
 /** `[4]`: what a clause with 1, 2 or 3 free literals adds to a count of its variables: its urgency, 2^−free. */
 const URGENCY = [0, 32, 16, 8] as const;
 const TOTAL_SCALES = [0, 16, 4, 2] as const;
 const FALSIFIED_SCALE = 16;
-const STEP_SCALE = 8;
+const TURN_SCALE = 8;
+const CONFLICT = 64;
+const FORCED_SCALE = 8;
 
 /** Clause j is made of the four words of block (0, j); see `satClauses`. */
 function drawClauses(words: Uint32Array, block: Uint32Array, out: Uint8Array, at: number): void {
@@ -67,19 +72,25 @@ class SatBatch implements EnvironmentBatch {
   readonly #clauses: Uint8Array;
   /** `[batch, 64]`: free literals of a clause that no assignment satisfies yet; 0: falsified; −1: satisfied. */
   readonly #free: Int8Array;
-  /** `[batch, 15]`. */
-  readonly #values: Uint8Array;
+  /** `[batch, 64]`: the variables of a clause's positive and of its negated literals, a bit each. */
+  readonly #positive: Uint16Array;
+  readonly #negative: Uint16Array;
+  /** `[batch]`: the variables that are true, a bit each. */
+  readonly #truths: Uint16Array;
   /** `[batch]`: the variable whose turn it is; −1 before the first reset, 15 at the end. */
   readonly #turn: Int8Array;
   readonly #satisfied: Uint8Array;
   readonly #words = new Uint32Array(4);
   readonly #block = new Uint32Array(4);
+  readonly #propagation: Propagation = { truths: 0, falsities: 0, conflict: false, twos: 0, threes: 0 };
 
   constructor(batch: number) {
     this.batch = batch;
     this.#clauses = new Uint8Array(batch * INSTANCE);
     this.#free = new Int8Array(batch * SAT_CLAUSES);
-    this.#values = new Uint8Array(batch * SAT_VARIABLES);
+    this.#positive = new Uint16Array(batch * SAT_CLAUSES);
+    this.#negative = new Uint16Array(batch * SAT_CLAUSES);
+    this.#truths = new Uint16Array(batch);
     this.#turn = new Int8Array(batch).fill(-1);
     this.#satisfied = new Uint8Array(batch);
   }
@@ -87,8 +98,18 @@ class SatBatch implements EnvironmentBatch {
   reset(index: number, taskSeed: Uint8Array): void {
     drawClauses(seedWords(taskSeed, this.#words), this.#block, this.#clauses, index * INSTANCE);
     this.#free.fill(LITERALS, index * SAT_CLAUSES, (index + 1) * SAT_CLAUSES);
+    this.#truths[index] = 0;
     this.#turn[index] = 0;
     this.#satisfied[index] = 0;
+    for (let clause = index * SAT_CLAUSES; clause < (index + 1) * SAT_CLAUSES; clause++) {
+      this.#positive[clause] = 0;
+      this.#negative[clause] = 0;
+      for (let i = 0; i < LITERALS; i++) {
+        const literal = this.#clauses[clause * LITERALS + i]!;
+        const masks = literal & 1 ? this.#negative : this.#positive;
+        masks[clause]! |= 1 << (literal >>> 1);
+      }
+    }
   }
 
   /** SAT has no randomness of its own. */
@@ -130,7 +151,29 @@ class SatBatch implements EnvironmentBatch {
       }
     }
     out[row + TOTALS + 4] = this.#satisfied[index]!;
-    out[row + TOTALS + 5] = STEP_SCALE * turn;
+    out[row + TOTALS + 5] = TURN_SCALE * turn;
+    if (turn >= SAT_VARIABLES) return;
+    for (let value = 0; value < 2; value++)
+      this.#foresee(index, value, out, row + CHOICES + value * CHOICE_VALUES);
+  }
+
+  /** What giving the current variable `value` and propagating units leads to. */
+  #foresee(index: number, value: number, out: Int8Array, at: number): void {
+    const turn = this.#turn[index]!;
+    const assigned = (1 << turn) - 1;
+    const state = this.#propagation;
+    const truths = this.#truths[index]!;
+    state.truths = truths | (value << turn);
+    state.falsities = (assigned & ~truths) | ((1 - value) << turn);
+    propagateUnits(this.#positive, this.#negative, this.#free, index * SAT_CLAUSES, SAT_CLAUSES, state);
+    if (state.conflict) {
+      out[at] = CONFLICT;
+      return;
+    }
+    let forced = (state.truths | state.falsities) >>> (turn + 1);
+    for (; forced !== 0; forced &= forced - 1) add(out, at + 1, FORCED_SCALE);
+    add(out, at + 2, state.twos * TOTAL_SCALES[2]);
+    add(out, at + 3, state.threes * TOTAL_SCALES[3]);
   }
 
   step(
@@ -147,7 +190,7 @@ class SatBatch implements EnvironmentBatch {
       }
       const action = actions[index]!;
       if (action > 1) throw new RangeError(`SAT has actions 0 (false) and 1 (true), not ${action}`);
-      this.#values[index * SAT_VARIABLES + turn] = action;
+      if (action === 1) this.#truths[index]! |= 1 << turn;
       const gained = this.#assign(index, 2 * turn + 1 - action);
       this.#satisfied[index]! += gained;
       this.#turn[index] = turn + 1;
@@ -185,7 +228,7 @@ class SatBatch implements EnvironmentBatch {
     const lines = ['', ''];
     for (let variable = 0; variable < SAT_VARIABLES; variable++) {
       lines[0] += ` ${letter(2 * variable)} `;
-      const value = this.#values[index * SAT_VARIABLES + variable]!;
+      const value = (this.#truths[index]! >>> variable) & 1;
       lines[1] += variable < turn ? ` ${value} ` : variable === turn ? '[?]' : ' · ';
     }
     const satisfied = this.#satisfied[index]!;
@@ -198,15 +241,17 @@ class SatBatch implements EnvironmentBatch {
       for (let i = 0; i < LITERALS; i++) {
         const literal = this.#clauses[index * INSTANCE + clause * LITERALS + i]!;
         const known = literal >>> 1 < turn;
-        const holds = this.#values[index * SAT_VARIABLES + (literal >>> 1)] !== (literal & 1);
+        const holds = ((this.#truths[index]! >>> (literal >>> 1)) & 1) !== (literal & 1);
         text += known && !holds ? '-' : letter(literal);
       }
       lines[lines.length - 1] += ` ${text} `;
     }
     lines.splice(2, 0, '');
     lines.push('', ` ${'█'.repeat(satisfied >>> 1)}${'░'.repeat(32 - (satisfied >>> 1))}`);
-    lines.push(` ✓ ${satisfied} satisfied, ✗ ${falsified} falsified, ○ ${SAT_CLAUSES - satisfied - falsified} open`);
-    lines.push(' a: a is true, A: a is false, -: a literal that does not hold');
+    lines.push(
+      ` ✓ ${satisfied} satisfied, ✗ ${falsified} falsified, ○ ${SAT_CLAUSES - satisfied - falsified} open`,
+    );
+    lines.push(' b: b is true, B: b is false, -: a literal that fails');
     return lines.join('\n');
   }
 }
@@ -237,6 +282,8 @@ export const sat: Environment = {
     'live clauses with 3 free literals',
     'satisfied clauses',
     'turn',
+    'of false: conflict after unit propagation, variables forced, clauses left with 2 and with 3 free literals[152..155]',
+    'of true: the same[156..159]',
   ],
   actions: 2,
   actionNames: ['false', 'true'],

@@ -19,8 +19,15 @@ const MAX_ARGUMENT = 1_000_000;
 /** Veltkamp's constant 2^27 + 1, which splits a double into two halves of 26 bits. */
 const SPLITTER = 134_217_729;
 
+/** Up to here a short series is as accurate as the long way. */
+const SHORT = 0.25;
+
 /** Reciprocals of factorials; each quotient of exact integers is correctly rounded. */
 const S3 = 1 / 6;
+const S3_HIGH = upper(S3);
+const S3_LOW = S3 - S3_HIGH;
+/** 1/6 − S3. */
+const S3_ERROR = 9.25185853854297e-18;
 const S5 = 1 / 120;
 const S7 = 1 / 5040;
 const S9 = 1 / 362_880;
@@ -69,19 +76,40 @@ function reduced(x: number, quarter: number): number {
 function sineNearZero(r: number, t: number): number {
   const z = r * r;
   const tail = S5 - z * (S7 - z * (S9 - z * (S11 - z * (S13 - z * (S15 - z * S17)))));
-  return r + (r * z * (z * tail - S3) + t * (1 - 0.5 * z));
+  if (Math.abs(r) <= SHORT) return r + (r * z * (z * tail - S3) + t * (1 - 0.5 * z));
+  // From here on r³/6 is a tenth of the result: it is carried with its rounding errors.
+  const rHigh = upper(r);
+  const rLow = r - rHigh;
+  const zHigh = upper(z);
+  const zLow = z - zHigh;
+  const squareError = rHigh * rHigh - z + 2 * rHigh * rLow + rLow * rLow;
+  const cube = r * z;
+  const cubeError = rHigh * zHigh - cube + rHigh * zLow + rLow * zHigh + rLow * zLow + r * squareError;
+  const cubeHigh = upper(cube);
+  const cubeLow = cube - cubeHigh;
+  const sixth = cube * S3;
+  const sixthError =
+    cubeHigh * S3_HIGH - sixth + cubeHigh * S3_LOW + cubeLow * S3_HIGH + cubeLow * S3_LOW + cubeError * S3;
+  const lead = r - sixth;
+  const leadError = r - lead - sixth;
+  return lead + (leadError - sixthError - cube * S3_ERROR + cube * z * tail + t * (1 - 0.5 * z));
+}
+
+/** The upper 26 bits. */
+function upper(x: number): number {
+  const scaled = x * SPLITTER;
+  return scaled - (scaled - x);
 }
 
 /** cos(r + t), |r| ≤ π/4: 1 − r²/2 is carried with its rounding errors. */
 function cosineNearZero(r: number, t: number): number {
   const z = r * r;
-  const scaled = r * SPLITTER;
-  const high = scaled - (scaled - r);
+  const high = upper(r);
   const low = r - high;
   const squareError = high * high - z + 2 * high * low + low * low;
   const half = 0.5 * z;
   const lead = 1 - half;
   const leadError = 1 - lead - half;
   const tail = C4 - z * (C6 - z * (C8 - z * (C10 - z * (C12 - z * (C14 - z * C16)))));
-  return lead + (leadError - 0.5 * squareError - r * t + z * z * tail);
+  return lead + (leadError - 0.5 * squareError - r * (1 - z * S3) * t + z * z * tail);
 }

@@ -7,6 +7,7 @@ import {
   type Matrix,
   type NetworkLayout,
   parameterGradient,
+  scaled,
   type Tensorflow,
   transposed,
 } from './layers.ts';
@@ -86,7 +87,7 @@ export function exactForward(
 ): ForwardPass {
   const last = architecture.layers.length - 1;
   const inputs: Matrix[] = [];
-  const scaled: Matrix[] = [];
+  const sums: Matrix[] = [];
   let x = observations;
   for (const [index, layer] of architecture.layers.entries()) {
     const place = layout.layers[index]!;
@@ -101,7 +102,7 @@ export function exactForward(
       tf.tensor1d(Float32Array.from(bias, (b) => b * unit + 0.5)),
     );
     inputs.push(input);
-    scaled.push(z);
+    sums.push(z);
     const rounded = tf.floor(z);
     x = index < last ? tf.clipByValue(rounded, 0, 127) : rounded;
   }
@@ -115,9 +116,9 @@ export function exactForward(
       parameterGradient(tf, place, d, inputs[index]!, 1 / (1 << inputBits), gradient);
       if (index === 0) break;
       const unit = 1 / (1 << quantiser.weightBits[index]!);
-      const weight = Float32Array.from(published[index]!.weight, (w) => w * unit);
+      const weight = scaled(published[index]!.weight, unit);
       const dInput = inputGradient(tf, place, d, tf.tensor2d(weight, [place.rows, place.fanIn]));
-      const z = scaled[index - 1]!;
+      const z = sums[index - 1]!;
       // 1 where both factors are positive; they never are negative together. Four times as fast as a comparison.
       const passes = tf.step(tf.mul(tf.sub(z, 0.5), tf.sub(127.5, z)));
       d = tf.mul(dInput, passes) as Matrix;

@@ -33,7 +33,7 @@ export function cloneOptimised(from: Optimised): Optimised {
 /** The Euclidean norm of a gradient, summed in float64 in index order. */
 export function gradientNorm(gradient: Float32Array): number {
   let sum = 0;
-  for (const g of gradient) sum += g * g;
+  for (let i = 0; i < gradient.length; i++) sum += gradient[i]! * gradient[i]!;
   return Math.sqrt(sum);
 }
 

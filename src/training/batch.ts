@@ -1,14 +1,19 @@
 import type { Rollouts } from '../environments/slots.ts';
+import type { Architecture } from '../policy/architecture.ts';
 import type { Matrix, Tensorflow } from './layers.ts';
 
 /** All miners' steps in a row: miner by miner, slot by slot, step by step. */
 export interface Batch {
   readonly steps: number;
-  /** `[steps, observation]` int8. */
+  /** int8 values of one observation. */
+  readonly width: number;
+  /** Actions to choose from. */
+  readonly choices: number;
+  /** `[steps, width]` int8. */
   readonly observations: Int8Array;
   /** `[steps]`. */
   readonly actions: Uint16Array;
-  /** `[steps, actions]` int32 with 10 fractional bits. */
+  /** `[steps, choices]` int32 with 10 fractional bits. */
   readonly logits: Int32Array;
 }
 
@@ -16,30 +21,32 @@ export interface Batch {
 export function concatenate(
   rollouts: readonly Rollouts[],
   logits: readonly Int32Array[],
-  observation: number,
-  actions: number,
+  architecture: Architecture,
 ): Batch {
+  const { observation: width, actions: choices } = architecture;
   if (logits.length !== rollouts.length) throw new RangeError('logits and rollouts differ in miners');
   const steps = rollouts.reduce((sum, part) => sum + part.slots * part.steps, 0);
   const batch: Batch = {
     steps,
-    observations: new Int8Array(steps * observation),
+    width,
+    choices,
+    observations: new Int8Array(steps * width),
     actions: new Uint16Array(steps),
-    logits: new Int32Array(steps * actions),
+    logits: new Int32Array(steps * choices),
   };
   let at = 0;
   for (const [miner, part] of rollouts.entries()) {
     const count = part.slots * part.steps;
     const own = logits[miner]!;
     const fits =
-      part.observations.length === count * observation &&
+      part.observations.length === count * width &&
       part.actions.length === count &&
-      own.length === count * actions &&
-      part.bootstrapObservations.length === part.bootstrapIndex.length * observation;
+      own.length === count * choices &&
+      part.bootstrapObservations.length === part.bootstrapIndex.length * width;
     if (!fits) throw new RangeError(`rollouts or logits of miner ${miner} have the wrong length`);
-    batch.observations.set(part.observations, at * observation);
+    batch.observations.set(part.observations, at * width);
     batch.actions.set(part.actions, at);
-    batch.logits.set(own, at * actions);
+    batch.logits.set(own, at * choices);
     at += count;
   }
   return batch;
@@ -61,12 +68,32 @@ export function inPasses(
   const out = new Float32Array(rows * width);
   for (let from = 0; from < rows; from += PASS_ROWS) {
     const to = Math.min(rows, from + PASS_ROWS);
-    // Nothing is returned from tidy: it would search the values one by one for tensors.
-    tf.tidy(() => {
-      out.set(pass(from, to).dataSync<'float32'>(), from * width);
-    });
+    out.set(
+      withoutTensors(tf, () => pass(from, to).dataSync<'float32'>()),
+      from * width,
+    );
   }
   return out;
+}
+
+/** `tf.tidy` for a result that holds no tensors: tidy would search its arrays for them, value by value. */
+export function withoutTensors<Result>(tf: Tensorflow, run: () => Result): Result {
+  let result: Result | undefined;
+  tf.tidy(() => {
+    result = run();
+  });
+  return result as Result;
+}
+
+/** Rows [from, to) of observations as a tensor, `[to − from, width]` float32. */
+export function observationTensor(
+  tf: Tensorflow,
+  observations: Int8Array,
+  width: number,
+  from: number,
+  to: number,
+): Matrix {
+  return tf.tensor2d(Float32Array.from(observations.subarray(from * width, to * width)), [to - from, width]);
 }
 
 /** Rows `rows` of `[…, width]` int8 or float32 values, as float32. */

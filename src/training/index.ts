@@ -27,7 +27,8 @@ export type { UpdateInput, UpdateResult } from './update.ts';
  * @example
  * const trainer = await createTrainer(genesis);
  * let { policy, state } = trainer.initialise();
- * ({ policy, state } = trainer.update({ policy, state, rollouts, logits, shuffleSeed }));
+ * const behaviour = policy;
+ * ({ policy, state } = trainer.update({ policy, state, behaviour, staleness: 0, rollouts, logits, shuffleSeed }));
  */
 export interface Trainer {
   /** Policy 0 and the trainer state that belongs to it. */
@@ -39,6 +40,8 @@ export interface Trainer {
 
 /** What of a genesis document training depends on. */
 export interface TrainerGenesis extends TrainingParams {
+  /** G: slots of a group, which share their start states. */
+  readonly groupSize: number;
   /** SHA-256 of the TensorFlow.js wasm binary, as hex. */
   readonly trainingWasm: string;
 }

@@ -72,6 +72,13 @@ export function transposed(
   return out;
 }
 
+/** Each value times `scale`, as float32. */
+export function scaled(values: Int8Array, scale: number): Float32Array {
+  const out = new Float32Array(values.length);
+  for (let i = 0; i < out.length; i++) out[i] = values[i]! * scale;
+  return out;
+}
+
 /**
  * What a layer's weights multiply: x itself, or its patches, `[batch · positions, fanIn]` (im2col). Values are copied in
  * JavaScript: the wasm backend's gather takes six times as long.

@@ -1,16 +1,19 @@
 import type { LayerTensors, Policy } from '../policy/architecture.ts';
+import type { Surrogate } from './surrogate.ts';
 import type { UpdateInput } from './update.ts';
 
 /**
  * What an update reports. Every number is as deterministic as the update itself, so it may stand in the ledger; null
- * means "not defined here", never NaN. Means over steps count a step once an epoch. π_w is the actor as it runs in the
- * minibatch, π_old the window's policy.
+ * means "not defined here", never NaN. Means over steps count a trained step once an epoch, π being the actor as it runs
+ * in the minibatch. π₀ is the policy that the update began with, π_b the one that acted. docs/guides/algorithms.md.
  */
 export interface UpdateMetrics {
-  /** `applied`; `no-data`: there was no step; `TRAINING_NOT_FINITE`: discarded, state and policy are the inputs. */
+  /** `applied`; `no-data`: no step to learn from; `TRAINING_NOT_FINITE`: discarded, state and policy are the inputs. */
   readonly outcome: 'applied' | 'no-data' | 'TRAINING_NOT_FINITE';
   /** Steps of all rollouts. */
   readonly steps: number;
+  /** Steps that the update trained on: all of them with PPO, those of compared episodes with GRPO. */
+  readonly trainedSteps: number;
   /** Episodes that ended within their slot. */
   readonly episodes: number;
   /** Mean return of those episodes (undiscounted sums of rewards). */
@@ -57,6 +60,7 @@ export function unchangedMetrics(
   return {
     outcome,
     ...rolloutMetrics(input),
+    trainedSteps: 0,
     minibatches: 0,
     policyLoss: null,
     valueLoss: null,
@@ -71,6 +75,45 @@ export function unchangedMetrics(
     criticGradientNorm: null,
     changedWeights: 0,
   };
+}
+
+/** Adds up what the minibatches of an update say of the policy. */
+export class PolicyReport {
+  #rows = 0;
+  #minibatches = 0;
+  #surrogate = 0;
+  #entropy = 0;
+  #approxKl = 0;
+  #clipped = 0;
+  #gradientNorm = 0;
+  #firstRatioDeviation = 0;
+
+  add(loss: Surrogate, rows: number, gradientNorm: number): void {
+    if (this.#minibatches === 0) this.#firstRatioDeviation = loss.ratioDeviation;
+    this.#rows += rows;
+    this.#minibatches += 1;
+    this.#surrogate += loss.surrogate;
+    this.#entropy += loss.entropy;
+    this.#approxKl += loss.approxKl;
+    this.#clipped += loss.clipped;
+    this.#gradientNorm += gradientNorm;
+  }
+
+  get minibatches(): number {
+    return this.#minibatches;
+  }
+
+  metrics() {
+    return {
+      minibatches: this.#minibatches,
+      policyLoss: defined(this.#surrogate / this.#rows),
+      entropy: defined(this.#entropy / this.#rows),
+      approxKl: defined(this.#approxKl / this.#rows),
+      clipFraction: this.#clipped / this.#rows,
+      firstRatioDeviation: defined(this.#firstRatioDeviation),
+      actorGradientNorm: this.#gradientNorm / this.#minibatches,
+    };
+  }
 }
 
 export function rolloutMetrics({

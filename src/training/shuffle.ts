@@ -21,3 +21,22 @@ export function permutation(seed: Uint8Array, epoch: number, count: number): Uin
   }
   return order;
 }
+
+/**
+ * The minibatches of an update, epoch by epoch: of each epoch's permutation of 0 … count − 1, n = ⌈count / size⌉ parts,
+ * part p being places ⌊p · count / n⌋ to ⌊(p + 1) · count / n⌋ − 1. They differ by one element at most.
+ */
+export function* minibatches(
+  seed: Uint8Array,
+  epochs: number,
+  count: number,
+  size: number,
+): Generator<Uint32Array> {
+  const parts = Math.ceil(count / size);
+  for (let epoch = 0; epoch < epochs; epoch++) {
+    const order = permutation(seed, epoch, count);
+    for (let part = 0; part < parts; part++) {
+      yield order.subarray(Math.floor((part * count) / parts), Math.floor(((part + 1) * count) / parts));
+    }
+  }
+}

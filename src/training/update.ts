@@ -1,10 +1,18 @@
 import type { Rollouts } from '../environments/slots.ts';
+import type { AlgorithmParams } from '../params/genesis.ts';
 import type { Policy } from '../policy/architecture.ts';
 import type { MakeActor } from './actor.ts';
 import type { TrainingParams } from './initialise.ts';
 import type { Tensorflow } from './layers.ts';
 import type { UpdateMetrics } from './metrics.ts';
 import type { TrainerState } from './state.ts';
+
+/** What of genesis an update depends on. */
+export interface UpdateParams<Params extends AlgorithmParams> extends TrainingParams {
+  readonly algorithm: Params;
+  /** G: slots of a group, which share their start states. */
+  readonly groupSize: number;
+}
 
 /** What an update is a pure function of, besides genesis. */
 export interface UpdateInput {
@@ -35,9 +43,9 @@ export interface UpdateResult {
  * @param params whose `algorithm` has the algorithm's name
  * @param makeActor what is differentiated; the network's is `exactActor`
  */
-export type Algorithm<Params> = (
+export type Algorithm<Params extends AlgorithmParams> = (
   tf: Tensorflow,
-  params: TrainingParams & { readonly algorithm: Params },
+  params: UpdateParams<Params>,
   makeActor: MakeActor,
   input: UpdateInput,
 ) => UpdateResult;

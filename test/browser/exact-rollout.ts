@@ -1,5 +1,6 @@
 import { cartPole } from '../../src/environments/cartpole.ts';
 import { type Actor, runSlots } from '../../src/environments/slots.ts';
+import { weightCount, weightRows } from '../../src/policy/architecture.ts';
 import {
   buildMlp,
   forward,
@@ -37,9 +38,9 @@ function policy(): Policy {
     quantiser: { observationBits: 6, activationBits: 5, weightBits: [4, 4, 6], hysteresis: 0.75 },
   });
   const layers = architecture.layers.map((layer, index): LayerTensors => {
-    const bias = integers(100 + index, layer.out, Math.min(layer.biasMax, 512));
+    const bias = integers(100 + index, weightRows(layer), Math.min(layer.biasMax, 512));
     return {
-      weight: Int8Array.from(integers(index, layer.in * layer.out, 127)),
+      weight: Int8Array.from(integers(index, weightCount(layer), 127)),
       bias: Int32Array.from(bias),
     };
   });

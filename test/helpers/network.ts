@@ -72,6 +72,7 @@ export function tinyGenesis(changes: Partial<Genesis> = {}): Genesis {
       lambda: 0.95,
       maxGradientNorm: 0.5,
       entropyBonus: 0,
+      importanceCap: 2,
       criticHidden: [4],
     },
     initialSeed: named('seed'),

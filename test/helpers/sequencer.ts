@@ -1,4 +1,4 @@
-import type { Architecture, Policy } from '../../src/policy/architecture.ts';
+import { type Architecture, type Policy, weightCount, weightRows } from '../../src/policy/architecture.ts';
 import { clampPolicy } from '../../src/policy/quantiser.ts';
 import type { Opening } from '../../src/proofs/opening.ts';
 import { bytesToBig, fromHex, type Hex, toHex, utf8 } from '../../src/protocol/bytes.ts';
@@ -115,8 +115,8 @@ export class TestSequencer {
 /** A policy of zeros. */
 export function zeroPolicy(architecture: Architecture): Policy {
   const tensors = architecture.layers.map((layer) => ({
-    weight: new Int8Array(layer.in * layer.out),
-    bias: new Int32Array(layer.out),
+    weight: new Int8Array(weightCount(layer)),
+    bias: new Int32Array(weightRows(layer)),
   }));
   return clampPolicy(architecture, tensors);
 }

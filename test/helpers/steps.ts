@@ -1,4 +1,10 @@
-import type { Architecture, DenseLayer, Policy } from '../../src/policy/architecture.ts';
+import {
+  type Architecture,
+  type DenseLayer,
+  type Policy,
+  weightCount,
+  weightRows,
+} from '../../src/policy/architecture.ts';
 import { forward } from '../../src/policy/forward.ts';
 import { sample } from '../../src/policy/sampler.ts';
 import type { StepStatement } from '../../src/proofs/types.ts';
@@ -58,13 +64,13 @@ export function randomPolicy(architecture: Architecture, random: Seeded): Policy
     architecture,
     layers: architecture.layers.map((layer) => {
       const kind = random.int(0, 3);
-      const weight = Int8Array.from({ length: layer.in * layer.out }, () => {
+      const weight = Int8Array.from({ length: weightCount(layer) }, () => {
         if (kind === 0) return random.int(-127, 127);
         if (kind === 1) return random.pick([-127, 127]);
         if (kind === 2) return random.int(0, 3) === 0 ? random.int(-127, 127) : 0;
         return random.int(-3, 3);
       });
-      const bias = Int32Array.from({ length: layer.out }, () =>
+      const bias = Int32Array.from({ length: weightRows(layer) }, () =>
         kind === 1 ? random.pick([-layer.biasMax, layer.biasMax]) : random.int(-layer.biasMax, layer.biasMax),
       );
       return { weight, bias };

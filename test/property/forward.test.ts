@@ -1,10 +1,17 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Architecture, Policy } from '../../src/policy/architecture.ts';
-import { accumulatorBound } from '../../src/policy/architecture.ts';
+import {
+  accumulatorBound,
+  type Conv2dLayer,
+  type LayerTensors,
+  type Policy,
+  weightCount,
+  weightRows,
+} from '../../src/policy/architecture.ts';
 import { forward, trace } from '../../src/policy/forward.ts';
+import { architectures } from '../support/architectures.ts';
 
-/** PROTOCOL's definition in exact rationals: bigint, division rounding down, no shifts, no int32. */
+/** PROTOCOL's definition in exact rationals: bigint, division rounding down, no shifts, no int32, no table of patches. */
 function byDefinition(
   policy: Policy,
   observation: Int8Array,
@@ -14,10 +21,8 @@ function byDefinition(
   let x = Array.from(observation, BigInt);
   let logits: bigint[] = [];
   for (const [index, layer] of policy.architecture.layers.entries()) {
-    const { weight, bias } = policy.layers[index]!;
-    const y = Array.from(bias, (b, o) =>
-      x.reduce((sum, value, i) => sum + BigInt(weight[o * layer.in + i]!) * value, BigInt(b)),
-    );
+    const y =
+      layer.type === 'dense' ? dense(policy.layers[index]!, x) : convolve(layer, policy.layers[index]!, x);
     accumulators.push(y);
     const unit = 2n ** BigInt(layer.shift);
     logits = y.map((value) => floorDivide(value + unit / 2n, unit));
@@ -26,25 +31,35 @@ function byDefinition(
   return { accumulators, logits };
 }
 
-const int8 = fc.integer({ min: -127, max: 127 });
+function dense({ weight, bias }: LayerTensors, x: readonly bigint[]): bigint[] {
+  return Array.from(bias, (b, o) =>
+    x.reduce((sum, value, i) => sum + BigInt(weight[o * x.length + i]!) * value, BigInt(b)),
+  );
+}
 
-/** Architectures of any shape whose layers stay exact. */
-const architectures = fc
-  .record({
-    widths: fc.array(fc.integer({ min: 1, max: 24 }), { minLength: 2, maxLength: 5 }),
-    shifts: fc.array(fc.integer({ min: 1, max: 17 }), { minLength: 4, maxLength: 4 }),
-    biases: fc.array(fc.integer({ min: 0, max: 131_072 }), { minLength: 4, maxLength: 4 }),
-  })
-  .map(({ widths, shifts, biases }): Architecture => {
-    const layers = widths.slice(1).map((out, index) => ({
-      type: 'dense' as const,
-      in: widths[index]!,
-      out: index === widths.length - 2 ? out + 1 : out,
-      shift: shifts[index]!,
-      biasMax: biases[index]!,
-    }));
-    return { observation: widths[0]!, actions: layers.at(-1)!.out, layers };
-  });
+function convolve(layer: Conv2dLayer, { weight, bias }: LayerTensors, x: readonly bigint[]): bigint[] {
+  const { height, width, cin, cout, kernel, stride } = layer;
+  const y: bigint[] = [];
+  for (let top = 0; top + kernel <= height; top += stride) {
+    for (let left = 0; left + kernel <= width; left += stride) {
+      for (let o = 0; o < cout; o++) {
+        let sum = BigInt(bias[o]!);
+        for (let row = 0; row < kernel; row++) {
+          for (let column = 0; column < kernel; column++) {
+            for (let channel = 0; channel < cin; channel++) {
+              const w = weight[((o * kernel + row) * kernel + column) * cin + channel]!;
+              sum += BigInt(w) * x[((top + row) * width + left + column) * cin + channel]!;
+            }
+          }
+        }
+        y.push(sum);
+      }
+    }
+  }
+  return y;
+}
+
+const int8 = fc.integer({ min: -127, max: 127 });
 
 const cases = architectures.chain((architecture) =>
   fc.record({
@@ -52,10 +67,10 @@ const cases = architectures.chain((architecture) =>
       .tuple(
         ...architecture.layers.map((layer) =>
           fc.record({
-            weight: fc.array(int8, { minLength: layer.in * layer.out, maxLength: layer.in * layer.out }),
+            weight: fc.array(int8, { minLength: weightCount(layer), maxLength: weightCount(layer) }),
             bias: fc.array(fc.integer({ min: -layer.biasMax, max: layer.biasMax }), {
-              minLength: layer.out,
-              maxLength: layer.out,
+              minLength: weightRows(layer),
+              maxLength: weightRows(layer),
             }),
           }),
         ),

@@ -1,4 +1,10 @@
-import type { Architecture, Policy } from '../../src/policy/architecture.ts';
+import {
+  type Architecture,
+  fanIn,
+  type Policy,
+  weightCount,
+  weightRows,
+} from '../../src/policy/architecture.ts';
 import { philox4x32 } from '../../src/policy/philox.ts';
 import { buildMlp } from '../../src/policy/quantiser.ts';
 
@@ -40,8 +46,8 @@ export function randomPolicy(architecture: Architecture, seed: number): Policy {
   return {
     architecture,
     layers: architecture.layers.map((layer) => ({
-      weight: Int8Array.from(integers(layer.in * layer.out, 127, next, layer.in)),
-      bias: Int32Array.from(integers(layer.out, layer.biasMax, next)),
+      weight: Int8Array.from(integers(weightCount(layer), 127, next, fanIn(layer))),
+      bias: Int32Array.from(integers(weightRows(layer), layer.biasMax, next)),
     })),
   };
 }
@@ -54,8 +60,8 @@ export function randomObservations(batch: number, width: number, seed: number): 
 /** A controller that keeps the pole of CartPole up: two hidden units measure the lean, with either sign. */
 export function balancingPolicy(): Policy {
   const [first, second, last] = CARTPOLE_MLP.layers.map((layer) => ({
-    weight: new Int8Array(layer.in * layer.out),
-    bias: new Int32Array(layer.out),
+    weight: new Int8Array(weightCount(layer)),
+    bias: new Int32Array(weightRows(layer)),
   }));
   first!.weight.set([4, 6, 40, 40, -4, -6, -40, -40]);
   second!.weight[0] = 16;

@@ -1,4 +1,4 @@
-import type { Architecture, Policy } from '../../src/policy/architecture.ts';
+import { type Architecture, type Policy, weightCount, weightRows } from '../../src/policy/architecture.ts';
 import { GrailError } from '../../src/protocol/errors.ts';
 
 /** A seeded generator for tests: xorshift32, mixed. Gives integers in [0, bound). */
@@ -34,8 +34,8 @@ export function randomPolicy(
   return {
     architecture,
     layers: architecture.layers.map((layer) => ({
-      weight: Int8Array.from({ length: layer.in * layer.out }, weight),
-      bias: Int32Array.from({ length: layer.out }, () => bias(layer.biasMax)),
+      weight: Int8Array.from({ length: weightCount(layer) }, weight),
+      bias: Int32Array.from({ length: weightRows(layer) }, () => bias(layer.biasMax)),
     })),
   };
 }

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { Policy } from '../../src/policy/architecture.ts';
+import { type Policy, weightCount, weightRows } from '../../src/policy/architecture.ts';
 import { trace } from '../../src/policy/forward.ts';
 import { generateCircuit } from '../../src/proofs/circuit.ts';
 import { foldDigest, foldVectors } from '../../src/proofs/fold.ts';
@@ -44,8 +44,8 @@ function honest(seed = 3): ProverInput {
   const policy: Policy = {
     architecture: ARCHITECTURE,
     layers: ARCHITECTURE.layers.map((layer) => ({
-      weight: Int8Array.from({ length: layer.in * layer.out }, () => random.int(-20, 20)),
-      bias: Int32Array.from({ length: layer.out }, () => random.int(-layer.biasMax, layer.biasMax)),
+      weight: Int8Array.from({ length: weightCount(layer) }, () => random.int(-20, 20)),
+      bias: Int32Array.from({ length: weightRows(layer) }, () => random.int(-layer.biasMax, layer.biasMax)),
     })),
   };
   return {
@@ -155,8 +155,8 @@ describe('a false claim about a step', () => {
     const zero: Policy = {
       architecture: ARCHITECTURE,
       layers: ARCHITECTURE.layers.map((layer) => ({
-        weight: new Int8Array(layer.in * layer.out),
-        bias: new Int32Array(layer.out),
+        weight: new Int8Array(weightCount(layer)),
+        bias: new Int32Array(weightRows(layer)),
       })),
     };
     const tie: StepStatement = { observation: Int8Array.of(1, 2, 3), noise: Int32Array.of(7, 7), action: 0 };

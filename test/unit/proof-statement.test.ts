@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { layerInputs } from '../../src/policy/architecture.ts';
 import { trace } from '../../src/policy/forward.ts';
 import { generateCircuit } from '../../src/proofs/circuit.ts';
 import { foldDigest, foldVectors, rhoFrom } from '../../src/proofs/fold.ts';
@@ -69,8 +70,8 @@ describe('the digests of a proof', () => {
   it('change with any accumulator of any step', () => {
     const digests = new Set([traceDigest(ARCHITECTURE, accumulators())]);
     for (let step = 0; step < 2; step++) {
-      for (const [layer, { out }] of ARCHITECTURE.layers.entries()) {
-        for (let row = 0; row < out; row++) {
+      for (const [layer, { length }] of accumulators()[step]!.entries()) {
+        for (let row = 0; row < length; row++) {
           const changed = accumulators();
           changed[step]![layer]![row]! += 1;
           digests.add(traceDigest(ARCHITECTURE, changed));
@@ -172,9 +173,12 @@ describe('fold vectors', () => {
           power = (power * rho) % FIELD_ORDER;
           left += power * BigInt(y);
         }
-        const right = x.reduce((sum, value, j) => sum + folds[at + j]! * value, folds[at + layer.in]!);
+        const right = x.reduce(
+          (sum, value, j) => sum + folds[at + j]! * value,
+          folds[at + layerInputs(layer)]!,
+        );
         expect(signedToField(left)).toBe(signedToField(right));
-        at += layer.in + 1;
+        at += layerInputs(layer) + 1;
         const half = 2 ** (layer.shift - 1);
         x = Array.from(layers[l]!, (y) =>
           BigInt(Math.min(Math.max(Math.floor((y + half) / 2 ** layer.shift), 0), 127)),

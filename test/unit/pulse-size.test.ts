@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { fanIn } from '../../src/policy/architecture.ts';
 import { policyRoot, tensorBytes } from '../../src/policy/snapshot.ts';
 import { encodeAnchor, encodePatch, inspectPatch } from '../../src/pulse/index.ts';
 import { denseArchitecture, randomPolicy, randomUpdate, seededRandom } from '../support/pulse.ts';
@@ -57,7 +58,7 @@ test('an update that pushes whole rows one way takes fewer bits than one with ra
     architecture,
     layers: base.layers.map((layer, i) => ({
       weight: layer.weight.map((value, at) =>
-        at % 11 === 0 ? value + sign(Math.floor(at / architecture.layers[i]!.in)) : value,
+        at % 11 === 0 ? value + sign(Math.floor(at / fanIn(architecture.layers[i]!))) : value,
       ),
       bias: layer.bias,
     })),

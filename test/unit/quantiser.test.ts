@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { accumulatorBound, type Policy } from '../../src/policy/architecture.ts';
+import { accumulatorBound, type Policy, weightCount, weightRows } from '../../src/policy/architecture.ts';
 import {
   buildMlp,
   checkPolicy,
@@ -106,8 +106,8 @@ test('clamping brings any integers into range and leaves valid ones alone', () =
   const policy = randomPolicy(CARTPOLE_MLP, 2);
   expect(clampPolicy(CARTPOLE_MLP, policy.layers)).toEqual(policy);
   const wild = CARTPOLE_MLP.layers.map((layer) => ({
-    weight: new Array<number>(layer.in * layer.out).fill(-128),
-    bias: new Array<number>(layer.out).fill(1_000_000),
+    weight: new Array<number>(weightCount(layer)).fill(-128),
+    bias: new Array<number>(weightRows(layer)).fill(1_000_000),
   }));
   const clamped = clampPolicy(CARTPOLE_MLP, wild);
   expect(clamped.layers[0]!.weight[0]).toBe(-127);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { chooseBackend } from '../../rollouts/backend.ts';
+import { weightCount, weightRows } from '../../src/policy/architecture.ts';
 import { buildMlp, type Policy } from '../../src/policy/index.ts';
 import { initialise } from '../../src/training/initialise.ts';
 import { expectCode } from '../helpers/expect-code.ts';
@@ -21,8 +22,8 @@ function wide(): Policy {
   return {
     architecture,
     layers: architecture.layers.map((layer) => ({
-      weight: new Int8Array(layer.in * layer.out).fill(3),
-      bias: new Int32Array(layer.out),
+      weight: new Int8Array(weightCount(layer)).fill(3),
+      bias: new Int32Array(weightRows(layer)),
     })),
   };
 }

@@ -1,15 +1,25 @@
 import { expect, test } from 'vitest';
 import { type Backend, loadBackend, selfTest } from '../../src/backends/index.ts';
 import type { VectorKind } from '../../src/backends/selftest.ts';
-import type { Policy } from '../../src/policy/architecture.ts';
+import {
+  type Conv2dLayer,
+  fanIn,
+  type Layer,
+  outputGrid,
+  type Policy,
+  patchIndices,
+  positions,
+} from '../../src/policy/architecture.ts';
 import { forward } from '../../src/policy/forward.ts';
 import { buildMlp } from '../../src/policy/quantiser.ts';
+import { SMALL_CONVOLUTIONS } from '../support/architectures.ts';
 import { CARTPOLE_MLP, QUANTISER } from '../support/policies.ts';
 
 test.each(['reference', 'cpu', 'wasm'] as const)('the %s backend passes', async (name) => {
   await selfTest(await loadBackend(name), CARTPOLE_MLP);
   const other = buildMlp({ observation: 8, hidden: [64, 64], actions: 4, quantiser: QUANTISER });
   await selfTest(await loadBackend(name), other);
+  await selfTest(await loadBackend(name), SMALL_CONVOLUTIONS);
 });
 
 type Logits = (policy: Policy, observations: Int8Array, batch: number) => ArrayLike<number>;
@@ -27,31 +37,55 @@ function broken(logits: Logits): Backend {
   };
 }
 
-/** The exact policy in floats, with a fault in its arithmetic. */
+/** The exact policy in floats, with a fault in it. */
 function faulty(fault: {
   /** What an accumulator with its rounding term becomes. */
-  total?: (value: number) => number;
-  round?: (value: number) => number;
+  total?: (value: number, layer: Layer) => number;
+  round?: (value: number, layer: Layer) => number;
+  /** Which value of a layer's input is multiplied by weight `k` of a row, at position `p`. */
+  source?: (layer: Layer, p: number, k: number, patches: Uint32Array) => number;
+  /** What a convolution `[positions, cout]` hands on. */
+  flatten?: (values: number[], layer: Conv2dLayer) => number[];
 }): Logits {
   const total = fault.total ?? ((value) => value);
   const round = fault.round ?? Math.floor;
+  const source = fault.source ?? ((layer, p, k, patches) => patches[p * fanIn(layer) + k]!);
+  const flatten = fault.flatten ?? ((values) => values);
   return (policy, observations, batch) => {
     const { layers, observation } = policy.architecture;
     const out: number[] = [];
+    const patches = layers.map(patchIndices);
     for (let row = 0; row < batch; row++) {
       let x = [...observations.subarray(row * observation, (row + 1) * observation)];
       for (const [index, layer] of layers.entries()) {
         const { weight, bias } = policy.layers[index]!;
-        const y = Array.from(bias, (b, o) =>
-          x.reduce((sum, value, i) => sum + weight[o * layer.in + i]! * value, b),
+        const width = fanIn(layer);
+        const y: number[] = [];
+        for (let p = 0; p < positions(layer); p++) {
+          const patch = Array.from({ length: width }, (_, k) => x[source(layer, p, k, patches[index]!)]!);
+          for (const [o, b] of bias.entries()) {
+            y.push(patch.reduce((sum, value, k) => sum + weight[o * width + k]! * value, b));
+          }
+        }
+        const scaled = y.map((value) =>
+          round(total(value + 2 ** (layer.shift - 1), layer) / 2 ** layer.shift, layer),
         );
-        const scaled = y.map((value) => round(total(value + 2 ** (layer.shift - 1)) / 2 ** layer.shift));
-        x = index < layers.length - 1 ? scaled.map((v) => Math.min(Math.max(v, 0), 127)) : scaled;
+        const bounded = index < layers.length - 1 ? scaled.map((v) => Math.min(Math.max(v, 0), 127)) : scaled;
+        x = layer.type === 'conv2d' ? flatten(bounded, layer) : bounded;
       }
       out.push(...x);
     }
     return Int32Array.from(out);
   };
+}
+
+/** The place in a patch (row, column, channel) of what stands at place k of one in another order of those three. */
+function reordered(layer: Layer, k: number, order: 'channel first' | 'column first'): number {
+  if (layer.type === 'dense') return k;
+  const { kernel, cin } = layer;
+  if (order === 'channel first') return (k % (kernel * kernel)) * cin + Math.floor(k / (kernel * kernel));
+  const [row, column] = [Math.floor(k / cin) % kernel, Math.floor(k / cin / kernel)];
+  return (row * kernel + column) * cin + (k % cin);
 }
 
 const CASES: [string, VectorKind, Logits][] = [
@@ -75,11 +109,67 @@ const CASES: [string, VectorKind, Logits][] = [
     faulty({ round: (value) => (value % 2 === 1 || value % 2 === -1 ? value - 1 : Math.floor(value)) }),
   ],
   [
+    'orders a patch channel first',
+    'patch-order',
+    faulty({ source: (layer, p, k, at) => at[p * fanIn(layer) + reordered(layer, k, 'channel first')]! }),
+  ],
+  [
+    'orders a patch column first',
+    'patch-order',
+    faulty({ source: (layer, p, k, at) => at[p * fanIn(layer) + reordered(layer, k, 'column first')]! }),
+  ],
+  [
+    'flips the kernel, as a convolution in the mathematician’s sense does',
+    'patch-order',
+    faulty({
+      source: (layer, p, k, at) => (layer.type === 'dense' ? k : at[(p + 1) * fanIn(layer) - 1 - k]!),
+    }),
+  ],
+  [
+    'forgets the stride',
+    'patch-order',
+    faulty({
+      source: (layer, p, k, at) =>
+        layer.type === 'dense'
+          ? k
+          : at[k]! + (p - (p % outputGrid(layer)[1])) * layer.width + (p % outputGrid(layer)[1]) * layer.cin,
+    }),
+  ],
+  [
+    'flattens a convolution channel first',
+    'patch-order',
+    faulty({
+      flatten: (values, { cout }) =>
+        values.map((_, i) => {
+          const count = values.length / cout;
+          return values[(i % count) * cout + Math.floor(i / count)]!;
+        }),
+    }),
+  ],
+  [
+    'rounds halves to even in its convolutions alone',
+    'patch-order',
+    faulty({
+      round: (value, layer) => {
+        const half = layer.type === 'conv2d' && Number.isInteger(value) && value % 2 !== 0;
+        return half ? value - 1 : Math.floor(value);
+      },
+    }),
+  ],
+  [
+    'saturates its convolutions’ totals at 23 bits',
+    'worst-case',
+    faulty({
+      total: (value, layer) =>
+        layer.type === 'conv2d' ? Math.min(Math.max(value, -8_388_608), 8_388_607) : value,
+    }),
+  ],
+  [
     'forgets the second layer’s upper clamp',
     'own-shape',
     (policy, observations, batch) => {
       const logits = forward(policy, observations, batch);
-      return policy.architecture.layers.length === 3 ? logits.map((value) => value + 1) : logits;
+      return policy.architecture === CARTPOLE_MLP ? logits.map((value) => value + 1) : logits;
     },
   ],
   [

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Architecture, Policy } from '../../src/policy/architecture.ts';
+import type { Architecture, Layer, Policy } from '../../src/policy/architecture.ts';
 import {
   policyFromTensorBytes,
   policyRoot,
@@ -103,13 +103,7 @@ test('the order of an architecture’s fields does not change policyRoot', () =>
   const policy = randomPolicy(CARTPOLE_MLP, 9);
   const { layers, actions, observation } = CARTPOLE_MLP;
   const reordered = {
-    layers: layers.map(({ biasMax, shift, out, in: width, type }) => ({
-      biasMax,
-      shift,
-      out,
-      in: width,
-      type,
-    })),
+    layers: layers.map((layer) => Object.fromEntries(Object.entries(layer).reverse()) as Layer),
     actions,
     observation,
   };

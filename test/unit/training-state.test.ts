@@ -5,17 +5,18 @@ import {
   encodeTrainerState,
   initialise,
   type TrainerState,
+  type TrainingParams,
   trainerStateRoot,
 } from '../../src/training/index.ts';
 import { words } from '../support/policies.ts';
-import { trainerGenesis } from '../support/training.ts';
+import { gridGenesis, grpoGenesis, trainerGenesis } from '../support/training.ts';
 
 const GENESIS = trainerGenesis();
 const { architecture, algorithm } = GENESIS;
 
 /** A state in which every field has its own value. */
-function filled(): TrainerState {
-  const { state } = initialise(GENESIS);
+function filled(genesis: TrainingParams = GENESIS): TrainerState {
+  const { state } = initialise(genesis);
   const next = words(9);
   for (const network of [state.actor, state.critic]) {
     for (let i = 0; i < network.m.length; i++) {
@@ -40,6 +41,24 @@ test('a state is its encoding: decoding and encoding again gives the same bytes 
   const decoded = decodeTrainerState(architecture, algorithm, ENCODED);
   expect(decoded).toEqual(filled());
   expect(encodeTrainerState(decoded)).toEqual(ENCODED);
+});
+
+test.each([
+  ['without a critic', grpoGenesis()],
+  ['of convolutions', gridGenesis()],
+])('a state %s is its encoding, too', (_, genesis) => {
+  const state = filled(genesis);
+  const bytes = encodeTrainerState(state);
+  expect(bytes).toHaveLength(60 + 12 * (state.actor.values.length + state.critic.values.length));
+  const decoded = decodeTrainerState(genesis.architecture, genesis.algorithm, bytes);
+  expect(decoded).toEqual(state);
+  expect(encodeTrainerState(decoded)).toEqual(bytes);
+});
+
+test('a state with a critic is none of an algorithm without one', () => {
+  expect(() => decodeTrainerState(architecture, grpoGenesis().algorithm, ENCODED)).toThrowError(
+    expect.objectContaining({ code: 'TRAINER_STATE_INVALID' }),
+  );
 });
 
 test('a state decodes from bytes at any offset of their buffer', () => {

@@ -1,4 +1,4 @@
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { startTensorflow } from '../../src/backends/tensorflow.ts';
 import { checkPolicy, policyRoot } from '../../src/policy/index.ts';
 import { toHex } from '../../src/protocol/bytes.ts';
@@ -7,11 +7,21 @@ import {
   decodeTrainerState,
   encodeTrainerState,
   type Trainer,
+  type TrainerState,
   trainerStateRoot,
   type UpdateInput,
+  type UpdateMetrics,
   type UpdateResult,
 } from '../../src/training/index.ts';
-import { collect, train, trainerGenesis } from '../support/training.ts';
+import {
+  collect,
+  gridGenesis,
+  grpoGenesis,
+  IN_GROUPS,
+  ON_GRID,
+  train,
+  trainerGenesis,
+} from '../support/training.ts';
 
 const GENESIS = trainerGenesis({ learningRate: 0.005 });
 let trainer: Trainer;
@@ -27,7 +37,7 @@ const roots = ({ policy, state }: Pick<UpdateResult, 'policy' | 'state'>) => [
 /** The input of window 0's update. */
 function firstInput(): UpdateInput {
   const start = trainer.initialise();
-  return { ...start, ...collect(start.policy, 0) };
+  return { ...start, staleness: 0, ...collect(start.policy, 0) };
 }
 
 test('the same inputs give the same bits', () => {
@@ -44,48 +54,125 @@ test('an update changes the policy and leaves its inputs as they were', () => {
   checkPolicy(result.policy);
 });
 
-test('training that is resumed from encoded states gives the bits of training that went on', async () => {
-  const { policies, states } = train(trainer, 4);
-  const resumed = await createTrainer(GENESIS);
-  let state = decodeTrainerState(GENESIS.architecture, GENESIS.algorithm, encodeTrainerState(states[1]!));
+test.each([
+  ['PPO', GENESIS, {}],
+  ['GRPO, which has no critic,', grpoGenesis(), IN_GROUPS],
+  ['PPO with convolutions', gridGenesis(), ON_GRID],
+])('%s resumed from encoded states gives the bits of training that went on', async (_, genesis, data) => {
+  const { architecture, algorithm } = genesis;
+  const { policies, states, metrics } = train(await createTrainer(genesis), 4, 1, data);
+  expect(metrics.map(({ outcome }) => outcome)).toEqual(Array(4).fill('applied'));
+  const resumed = await createTrainer(genesis);
+  const reread = (state: TrainerState) =>
+    decodeTrainerState(architecture, algorithm, encodeTrainerState(state));
+  let state = reread(states[1]!);
   for (let window = 1; window < 4; window++) {
     const policy = policies[window]!;
-    const data = collect(policies[window - 1]!, window);
-    state = resumed.update({ state, policy, ...data }).state;
-    state = decodeTrainerState(GENESIS.architecture, GENESIS.algorithm, encodeTrainerState(state));
+    const collected = collect(policies[window - 1]!, window, data);
+    state = reread(resumed.update({ state, policy, staleness: 1, ...collected }).state);
   }
   expect(toHex(trainerStateRoot(state))).toBe(toHex(trainerStateRoot(states[4]!)));
 });
 
-test('with lag 0 the first minibatch’s ratio is exactly 1 and the mismatch exactly 0, update after update', () => {
-  const { metrics } = train(trainer, 5, 0);
-  expect(metrics.map((m) => m.outcome)).toEqual(Array(5).fill('applied'));
-  expect(metrics.map((m) => m.firstRatioDeviation)).toEqual([0, 0, 0, 0, 0]);
-  expect(metrics.map((m) => m.mismatchKl)).toEqual([0, 0, 0, 0, 0]);
+describe.each([0, 1, 3])('at lag %i', (lag) => {
+  let metrics: readonly UpdateMetrics[];
+  beforeAll(() => {
+    metrics = train(trainer, 5, lag).metrics;
+  });
+
+  test('every update starts from the policy that was published: its first ratios are exactly 1', () => {
+    expect(metrics.map((m) => m.outcome)).toEqual(Array(5).fill('applied'));
+    expect(metrics.map((m) => m.firstRatioDeviation)).toEqual([0, 0, 0, 0, 0]);
+  });
+
+  test('the trainer differentiates what the miners ran: the mismatch is exactly 0', () => {
+    expect(metrics.map((m) => m.mismatchKl)).toEqual([0, 0, 0, 0, 0]);
+  });
+
+  test('data are stale once another policy acted, and only then', () => {
+    for (const [window, m] of metrics.entries()) {
+      expect(m.staleness).toBe(Math.min(window, lag));
+      if (m.staleness === 0) expect(m.stalenessKl).toBe(0);
+      else expect(m.stalenessKl).toBeGreaterThan(0);
+    }
+  });
 });
 
-test('with lag 1 the first minibatch’s ratio shows that another policy acted', () => {
-  const { metrics } = train(trainer, 3, 1);
-  expect(metrics[0]!.firstRatioDeviation).toBe(0);
-  expect(metrics[2]!.firstRatioDeviation).toBeGreaterThan(0);
-  expect(metrics[2]!.mismatchKl).toBeGreaterThan(0);
+test.each([
+  ['GRPO', grpoGenesis(), IN_GROUPS],
+  ['PPO with convolutions', gridGenesis(), ON_GRID],
+])('%s has no mismatch and no ratio but 1 at the start either, at lag 2', async (_, genesis, data) => {
+  const { metrics } = train(await createTrainer(genesis), 4, 2, data);
+  expect(metrics.map((m) => [m.firstRatioDeviation, m.mismatchKl])).toEqual(Array(4).fill([0, 0]));
+  expect(metrics[3]!.stalenessKl).toBeGreaterThan(0);
 });
 
-test('one logit that is off by one shows in the mismatch', () => {
+test('GRPO has no critic: none in its state, no metric of one', async () => {
+  const { states, metrics } = train(await createTrainer(grpoGenesis()), 2, 1, IN_GROUPS);
+  expect(states.map(({ critic }) => critic.values.length)).toEqual([0, 0, 0]);
+  expect(metrics[1]).toMatchObject({ valueLoss: null, explainedVariance: null, criticGradientNorm: null });
+  expect(metrics[1]!.trainedSteps).toBeLessThan(metrics[1]!.steps);
+});
+
+test('GRPO learns nothing from a window in which every group did equally well', async () => {
+  const grpo = await createTrainer(grpoGenesis());
+  const start = grpo.initialise();
+  const data = collect(start.policy, 0, IN_GROUPS);
+  for (const { rewards } of data.rollouts) rewards.fill(0);
+  const result = grpo.update({ ...start, staleness: 0, ...data });
+  expect(result.state).toBe(start.state);
+  expect(result.policy).toBe(start.policy);
+  expect(result.metrics).toMatchObject({ outcome: 'no-data', steps: 900, trainedSteps: 0 });
+});
+
+test('logits that are off by one show in the mismatch', () => {
   const input = firstInput();
   const logits = input.logits.map((own) => own.slice());
   for (const own of logits) for (let i = 0; i < own.length; i += 2) own[i]! += 1;
   const { metrics } = trainer.update({ ...input, logits });
-  expect(metrics.firstRatioDeviation).toBeGreaterThan(0);
+  expect(metrics.mismatchKl).toBeGreaterThan(0);
+});
+
+test('another policy than the one that acted shows in the mismatch', () => {
+  const { policies, states } = train(trainer, 2, 0);
+  const data = collect(policies[0]!, 1);
+  const told = { ...data, behaviour: policies[1]! };
+  const input = { state: states[2]!, policy: policies[2]!, staleness: 2 };
+  expect(trainer.update({ ...input, ...data }).metrics.mismatchKl).toBe(0);
+  expect(trainer.update({ ...input, ...told }).metrics.mismatchKl).toBeGreaterThan(0);
+});
+
+test('a stale action counts at most importanceCap times', async () => {
+  const { policies, states } = train(trainer, 3, 0);
+  const input = { state: states[3]!, policy: policies[3]!, staleness: 3, ...collect(policies[0]!, 0) };
+  const loss = async (importanceCap: number) => {
+    const capped = await createTrainer(trainerGenesis({ learningRate: 0.005, importanceCap }));
+    return toHex(trainerStateRoot(capped.update(input).state));
+  };
+  expect(await loss(1000)).toBe(await loss(999));
+  expect(await loss(1000)).not.toBe(await loss(1));
 });
 
 test('an update without data is the identity', () => {
   const start = trainer.initialise();
   const shuffleSeed = new Uint8Array(32);
-  const result = trainer.update({ ...start, rollouts: [], logits: [], shuffleSeed });
+  const result = trainer.update({
+    ...start,
+    behaviour: start.policy,
+    staleness: 0,
+    rollouts: [],
+    logits: [],
+    shuffleSeed,
+  });
   expect(result.state).toBe(start.state);
   expect(result.policy).toBe(start.policy);
-  expect(result.metrics).toMatchObject({ outcome: 'no-data', steps: 0, minibatches: 0, meanReturn: null });
+  expect(result.metrics).toMatchObject({
+    outcome: 'no-data',
+    steps: 0,
+    trainedSteps: 0,
+    minibatches: 0,
+    meanReturn: null,
+  });
 });
 
 test.each([

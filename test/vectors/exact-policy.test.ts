@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { cartPole, createCartPole } from '../../src/environments/cartpole.ts';
 import { evaluate } from '../../src/environments/evaluate.ts';
-import type { Policy } from '../../src/policy/architecture.ts';
+import { type Policy, weightCount, weightRows } from '../../src/policy/architecture.ts';
 import { forward, trace } from '../../src/policy/forward.ts';
 import { noise, sample } from '../../src/policy/sampler.ts';
 import { policyRoot, tensorBytes } from '../../src/policy/snapshot.ts';
@@ -19,11 +19,11 @@ const policy: Policy = {
   architecture: CARTPOLE_MLP,
   layers: CARTPOLE_MLP.layers.map((layer, index) => ({
     weight: Int8Array.from(
-      { length: layer.in * layer.out },
+      { length: weightCount(layer) },
       (_, i) => ((i * 37 + 11 * (index + 1)) % 255) - 127,
     ),
     bias: Int32Array.from(
-      { length: layer.out },
+      { length: weightRows(layer) },
       (_, i) => ((i * 7919 + 13) % (2 * layer.biasMax + 1)) - layer.biasMax,
     ),
   })),

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Policy } from '../../src/policy/architecture.ts';
+import { type Policy, weightCount, weightRows } from '../../src/policy/architecture.ts';
 import { policyRoot, tensorBytes } from '../../src/policy/snapshot.ts';
 import { toHex, utf8 } from '../../src/protocol/bytes.ts';
 import { sha256 } from '../../src/protocol/hash.ts';
@@ -78,8 +78,8 @@ function policiesOf(widths: number[], rate: number): { base: Policy; target: Pol
   const architecture = denseArchitecture(widths, 65_536);
   const delta = () => (next() % rate === 0 ? (next() % 9) - 4 : 0);
   const made = architecture.layers.map((layer) => {
-    const weight = Int8Array.from({ length: layer.in * layer.out }, () => (next() % 61) - 30);
-    const bias = Int32Array.from({ length: layer.out }, () => 32 * ((next() % 201) - 100));
+    const weight = Int8Array.from({ length: weightCount(layer) }, () => (next() % 61) - 30);
+    const bias = Int32Array.from({ length: weightRows(layer) }, () => 32 * ((next() % 201) - 100));
     return {
       base: { weight, bias },
       target: { weight: weight.map((w) => w + delta()), bias: bias.map((b) => b + 32 * delta()) },

@@ -1,0 +1,30 @@
+/** Breaks text at spaces so that no line is wider than `width`, where words allow. */
+export function wrap(words: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of words.split(' ')) {
+    if (line !== '' && columns(line) + 1 + columns(word) > width) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line];
+}
+
+/** Columns that text takes in a terminal: one a character, none for the dot of ẋ when it is a character of its own. */
+export function columns(text: string): number {
+  return [...text.replace(/\p{M}/gu, '')].length;
+}
+
+/** Text with blanks behind it, `width` columns in all. */
+export function pad(text: string, width: number): string {
+  return text + ' '.repeat(Math.max(0, width - columns(text)));
+}
+
+/** `text` in a column that begins after `left`: its first line beside it, the others below. */
+export function beside(left: string, text: string, width: number): string[] {
+  const indent = columns(left);
+  return wrap(text, width - indent).map((line, i) => (i === 0 ? left : ' '.repeat(indent)) + line);
+}
