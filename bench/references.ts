@@ -14,7 +14,7 @@ import {
   satGreedyReturn,
   satLookaheadReturn,
   satOptimalReturn,
-} from './reference-returns.ts';
+} from './learning/reference-returns.ts';
 
 useNodeSha256();
 const { values: flags } = parseArgs({ options: { episodes: { type: 'string', default: '10000' } } });

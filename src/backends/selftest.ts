@@ -134,7 +134,7 @@ function worstPatches(shift: number): SelfTestVector {
     actions: 4,
     layers: [
       { ...square(12, 10, 16, 8, 8, 2), shift, biasMax: BIAS_LIMIT },
-      { ...square(3, 2, 8, 6, 2, 1), shift: 5, biasMax: BIAS_LIMIT },
+      { ...square(3, 2, 8, 6, 2, 1), shift: 12, biasMax: BIAS_LIMIT },
       { type: 'dense', in: 12, out: 4, shift: 1, biasMax: BIAS_LIMIT },
     ],
   };

@@ -19,7 +19,7 @@ import { wasmBinaryPath } from './wasm-binary.ts';
 export type TensorflowName = 'cpu' | 'wasm';
 
 /** float32 values that one pass may hold in its widest layer (16 MiB): a full wasm heap corrupts silently. */
-const PASS_VALUES = 4_194_304;
+const PASS_VALUES = 1_048_576;
 
 /** Starts run one after another: the engine gives up a start that another overtakes. */
 let starts: Promise<unknown> = Promise.resolve();
@@ -118,9 +118,12 @@ export async function tensorflowBackend(name: TensorflowName): Promise<Backend> 
 }
 
 interface LoadedLayer {
-  /** Of a convolution: which input stands at each place of each patch, `[positions · fanIn]` int32. */
+  /**
+   * Of a convolution behind another layer: which input stands at each place of each patch, `[positions · fanIn]` int32.
+   */
   readonly patches: tf.Tensor1D | null;
   readonly fanIn: number;
+  readonly positions: number;
   readonly outputs: number;
   /** `[fanIn, rows]` float32. */
   readonly weight: tf.Tensor2D;
@@ -138,8 +141,11 @@ function loadPolicy(name: TensorflowName, policy: Policy): LoadedPolicy {
     const [width, rows] = [fanIn(layer), weightRows(layer)];
     return {
       patches:
-        layer.type === 'dense' ? null : tf.keep(tf.tensor1d(Int32Array.from(patchIndices(layer)), 'int32')),
+        layer.type === 'dense' || index === 0
+          ? null
+          : tf.keep(tf.tensor1d(Int32Array.from(patchIndices(layer)), 'int32')),
       fanIn: width,
+      positions: positions(layer),
       outputs: layerOutputs(layer),
       weight: tf.keep(tf.tensor2d(transpose(weight, rows, width), [width, rows])),
       bias: tf.keep(tf.tensor1d(Float32Array.from(bias, (value) => value + half))),
@@ -151,15 +157,22 @@ function loadPolicy(name: TensorflowName, policy: Policy): LoadedPolicy {
     ...architecture.layers.map((layer) => Math.max(layerOutputs(layer), positions(layer) * fanIn(layer))),
   );
   const rowsPerPass = Math.max(1, Math.floor(PASS_VALUES / widest));
+  const [first] = architecture.layers;
+  const firstPatches = first?.type === 'conv2d' ? patchIndices(first) : null;
   const pass = (observations: Int8Array, rows: number): Int32Array =>
     tf.tidy(() => {
-      let x: tf.Tensor = tf.tensor2d(new Float32Array(observations), [rows, architecture.observation]);
-      for (const [index, { patches, fanIn, outputs, weight, bias, scale }] of layers.entries()) {
+      let x: tf.Tensor = tf.tensor2d(
+        firstPatches === null
+          ? new Float32Array(observations)
+          : observedPatches(observations, architecture.observation, firstPatches),
+        [rows * layers[0]!.positions, layers[0]!.fanIn],
+      );
+      for (const [index, { patches, fanIn, positions, outputs, weight, bias, scale }] of layers.entries()) {
         // im2col, never the library's convolution: Winograd's and FFT's algorithms are not exact.
         const columns = patches === null ? x : tf.reshape(tf.gather(x, patches, 1), [-1, fanIn]);
         const scaled = tf.floor(tf.mul(tf.add(tf.matMul(columns, weight), bias), scale));
         const bounded = index < layers.length - 1 ? tf.clipByValue(scaled, 0, INT8_MAX) : scaled;
-        x = patches === null ? bounded : tf.reshape(bounded, [rows, outputs]);
+        x = positions === 1 ? bounded : tf.reshape(bounded, [rows, outputs]);
       }
       // The conversion to int32 also makes −0 a 0.
       return new Int32Array(x.dataSync());
@@ -188,6 +201,18 @@ function loadPolicy(name: TensorflowName, policy: Policy): LoadedPolicy {
       }
     },
   };
+}
+
+/**
+ * The patches of a first convolution, `[batch, positions, fanIn]` float32, of `[batch, observation]` int8. The wasm
+ * backend's own gather takes ten times as long, and then most of the pass.
+ */
+function observedPatches(observations: Int8Array, observation: number, patches: Uint32Array): Float32Array {
+  const out = new Float32Array((observations.length / observation) * patches.length);
+  for (let from = 0, at = 0; from < observations.length; from += observation) {
+    for (let i = 0; i < patches.length; i++) out[at++] = observations[from + patches[i]!]!;
+  }
+  return out;
 }
 
 /** `[rows, columns]` int8 to `[columns, rows]` float32. */

@@ -117,6 +117,8 @@ const LABEL = 14;
 const field = (label: string, text: string) => beside(pad(label, LABEL), text, LINE);
 const item = (label: string, text: string) => beside(`${' '.repeat(LABEL)}${label}  `, text, LINE);
 
+const setting = (label: string, text: string) => item(pad(label, 'parameters'.length), text);
+
 /** Actions with their numbers: one a line, or four a line where there are many. */
 function choices(names: readonly string[]): string[] {
   const digits = String(names.length - 1).length;
@@ -138,16 +140,16 @@ function recipeLines(found: RecipeOrReason): string[] {
     found.recipe;
   const { name: _name, ...parameters } = algorithm;
   return [
-    ...field(label, `${architectureWords(architecture)}; ${found.weights} weights`),
-    ...item('T', `${stepsPerSlot} steps a slot`),
-    ...item('G', `${groupSize} ${groupSize === 1 ? 'slot' : 'slots'} a group`),
-    ...item(
+    ...field(label, `${architectureWords(architecture)}; ${found.weights.toLocaleString('en')} weights`),
+    ...setting('T', `${stepsPerSlot} steps a slot`),
+    ...setting('G', `${groupSize} ${groupSize === 1 ? 'slot' : 'slots'} a group`),
+    ...setting(
       'B',
       `${stepsPerProof} ${stepsPerProof === 1 ? 'step' : 'steps'} a proof, ${rest.challengesPerMiner} challenged a miner`,
     ),
-    ...item('parameters', parameterWords(parameters)),
-    ...item('quantiser', parameterWords(quantiser)),
-    ...item('goal', rest.goal === null ? 'none: the benchmark compares' : `mean return ${rest.goal}`),
+    ...setting('parameters', parameterWords(parameters)),
+    ...setting('quantiser', parameterWords(quantiser)),
+    ...setting('goal', rest.goal === null ? 'none: the benchmark compares' : `mean return ${rest.goal}`),
   ];
 }
 

@@ -14,10 +14,9 @@ export function findEnvironment(name: string, ids: readonly string[] = environme
   const same = ids.filter((id) => plain(id) === wanted);
   const found = same.length > 0 ? same : ids.filter((id) => wanted !== '' && plain(id).includes(wanted));
   if (found.length === 1) return environmentById(found[0]!);
-  const candidates = found.length > 0 ? found : ids;
-  const what =
-    found.length > 0
+  const message =
+    found.length > 1
       ? `several environments have '${name}' in their name: write more of it`
-      : `there is no environment '${name}': take one of these`;
-  throw new GrailError('NOT_FOUND', `${what}: ${candidates.join(', ')}`, { got: name, candidates });
+      : `there is no environment '${name}': take one of the candidates`;
+  throw new GrailError('NOT_FOUND', message, { got: name, candidates: found.length > 1 ? found : ids });
 }

@@ -62,9 +62,10 @@ export function parseKeys(chunk: string): string[] {
   const keys: string[] = [];
   for (let at = 0; at < chunk.length; at++) {
     const character = chunk[at]!;
-    const arrow = /^\u001b[[O]([A-D])/.exec(chunk.slice(at, at + 3))?.[1];
+    const sequence = chunk.startsWith('\u001b[', at) || chunk.startsWith('\u001bO', at);
+    const arrow = sequence ? ARROWS[chunk[at + 2] ?? ''] : undefined;
     if (arrow !== undefined) {
-      keys.push(ARROWS[arrow]!);
+      keys.push(arrow);
       at += 2;
     } else if (character === '\u0003') keys.push('interrupt');
     else if (character === 'q' || character === 'Q' || character === '\u0004') keys.push('quit');

@@ -11,6 +11,10 @@ import { EXIT_INTERRUPTED } from './run.ts';
 /** The word of `--policy` that is no folder. */
 export const RANDOM = 'random';
 
+/** Frames a second: to watch, and for a person's reflexes. */
+const WATCHED_FPS = 15;
+const PLAYED_FPS = 6;
+
 /** What `grail env play` was asked. */
 export interface PlayOptions {
   readonly id?: string | undefined;
@@ -18,7 +22,7 @@ export interface PlayOptions {
   readonly policy: string;
   readonly version?: number | undefined;
   readonly keyboard: boolean;
-  readonly fps: number;
+  readonly fps?: number | undefined;
   readonly steps: number;
   readonly noAnimation: boolean;
   readonly json: boolean;
@@ -40,6 +44,7 @@ export async function play(options: PlayOptions, io: CommandIo): Promise<number>
   const screen = options.json || options.noAnimation ? null : terminalScreen(io.env);
   const title = titleOf(environment, options, by);
   const { signal, out } = io;
+  const periodMs = 1000 / (options.fps ?? WATCHED_FPS);
   let shown: Frame | null = null;
   const show = (frame: Frame) => {
     const first = shown === null;
@@ -52,9 +57,7 @@ export async function play(options: PlayOptions, io: CommandIo): Promise<number>
   };
   const paced: Player = async (step, observation) => {
     // Signals are heard between steps, however fast these are.
-    await (screen === null
-      ? setImmediate()
-      : sleep(1000 / options.fps, undefined, { signal }).catch(() => {}));
+    await (screen === null ? setImmediate() : sleep(periodMs, undefined, { signal }).catch(() => {}));
     return signal.aborted ? 'interrupted' : player(step, observation);
   };
   let episode: Episode;
@@ -91,14 +94,13 @@ async function playByHand(options: PlayOptions, io: CommandIo): Promise<number> 
     const episode = await playEpisode({
       environment,
       seed: options.seed,
-      player: keyboardPlayer(map, keys, 1000 / options.fps, io.signal),
+      player: keyboardPlayer(map, keys, 1000 / (options.fps ?? PLAYED_FPS), io.signal),
       maxSteps: options.steps,
       show: (frame) => screen.show([title, ...map.legend, start, '', ...pictureOf(environment, frame)]),
     });
     keys.close();
     screen.close();
-    const code = report(environment, options, 'keyboard', episode, io);
-    return keys.interrupted.aborted ? EXIT_INTERRUPTED : code;
+    return report(environment, options, 'keyboard', episode, io);
   } finally {
     keys?.close();
     screen?.close();
@@ -155,7 +157,7 @@ const ENDS: Readonly<Record<Episode['end'], string>> = {
   truncated: 'it reached the time limit',
   limit: 'stopped by --steps, it would have gone on',
   quit: 'stopped by q',
-  interrupted: 'stopped by Ctrl-C or SIGTERM',
+  interrupted: 'interrupted',
 };
 
 function report(
@@ -166,9 +168,9 @@ function report(
   { out }: CommandIo,
 ): number {
   const { actions, end } = episode;
+  const steps = actions.length;
   if (options.json) {
     const { seed } = options;
-    const steps = actions.length;
     out(
       JSON.stringify({
         environment: environment.id,
@@ -182,7 +184,7 @@ function report(
     );
   } else {
     out('');
-    out(`Return ${short(episode.return)} in ${actions.length} steps: ${ENDS[end]}.`);
+    out(`Return ${short(episode.return)} in ${steps} ${steps === 1 ? 'step' : 'steps'}: ${ENDS[end]}.`);
   }
   return end === 'interrupted' ? EXIT_INTERRUPTED : 0;
 }

@@ -14,6 +14,8 @@ const NO_WRAP = `${ESCAPE}?7l`;
 const WRAP = `${ESCAPE}?7h`;
 const CLEAR_LINE = `${ESCAPE}K`;
 const CLEAR_BELOW = `${ESCAPE}J`;
+/** Of a terminal that does not say, or says 0. */
+const UNKNOWN_ROWS = 24;
 
 /** What a terminal must be told to show `lines` over a picture of `above` rows, and the rows that it then has. */
 export function redraw(
@@ -56,7 +58,7 @@ export function terminalScreen(env: Readonly<Record<string, string | undefined>>
   take();
   return {
     show(lines) {
-      const drawn = redraw(lines, rows, stdout.rows ?? 24);
+      const drawn = redraw(lines, rows, stdout.rows || UNKNOWN_ROWS);
       rows = drawn.rows;
       stdout.write(drawn.text);
     },

@@ -16,11 +16,11 @@ export const command = defineCommand({
   name: 'env',
   summary: 'Lists, describes or plays the environments',
   notes: [
-    'grail env list                          what there is',
-    'grail env describe breakout             observation, actions, and the recipes that train it',
-    'grail env play breakout --seed 7        an episode of random actions, drawn in the terminal',
+    'grail env list                              what there is',
+    'grail env describe breakout                 observation, actions, and the recipes that train it',
+    'grail env play breakout --seed 7            an episode of random actions, drawn in the terminal',
     'grail env play --policy .grail/demo/run-1   an episode of the newest policy of a network’s folder',
-    'grail env play breakout --keyboard      you play: arrow keys, space, 0 to 9; q quits',
+    'grail env play breakout --keyboard          you play: arrow keys, space, numbers; q quits',
     'ID is an id or a part that no other id has, in any case. The same seed gives the same episode. Where stdout is no',
     'terminal, frames are printed one after another, without waiting.',
   ].join('\n'),
@@ -37,7 +37,12 @@ export const command = defineCommand({
       .describe('play: random, or the folder of a network whose policy plays; ID may then be left out'),
     version: z.int().min(0).optional().describe('play: the version of the policy (default: the newest)'),
     keyboard: z.boolean().default(false).describe('play: you play'),
-    fps: z.number().min(1).max(240).default(15).describe('play: frames a second, in a terminal'),
+    fps: z
+      .number()
+      .min(1)
+      .max(240)
+      .optional()
+      .describe('play: frames a second, in a terminal (default: 15, with --keyboard 6)'),
     steps: z.int().min(1).max(1_000_000).default(10_000).describe('play: stop after so many'),
     noAnimation: z.boolean().default(false).describe('play: print the first and the last frame only'),
     json: z.boolean().default(false).describe('print one JSON object, and no pictures'),

@@ -7,7 +7,7 @@ import type { AnyCommand } from './command.ts';
 export const COMMANDS = [
   {
     name: 'demo',
-    summary: 'Trains CartPole through a network of one verifier and three miners on this machine',
+    summary: 'Trains a policy through a network of one verifier and three miners on this machine',
   },
   { name: 'verifier', summary: 'Runs the verifier of a network' },
   { name: 'miner', summary: 'Mines for a verifier' },

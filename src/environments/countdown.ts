@@ -271,6 +271,6 @@ export const countdown: Environment = {
   actionNames: LEFT.flatMap((left, pair) =>
     OPERATIONS.map((operation) => `${ORDINALS[left]} ${operation} ${ORDINALS[RIGHT[pair]!]}`),
   ),
-  maxEpisodeSteps: null,
+  maxEpisodeSteps: COUNTDOWN_NUMBERS - 1,
   create: (batch) => new CountdownBatch(batch),
 };

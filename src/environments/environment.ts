@@ -18,7 +18,7 @@ export interface Environment {
   readonly actions: number;
   /** `[actions]`: a word each. */
   readonly actionNames: readonly string[];
-  /** Steps after which an episode is truncated; null: never. */
+  /** The most steps that an episode has, whether it then ends by itself or is truncated; null: no bound. */
   readonly maxEpisodeSteps: number | null;
   /** Makes `batch` episodes; each must be reset before its first step. */
   create(batch: number): EnvironmentBatch;

@@ -44,10 +44,7 @@ export function evaluate(input: Evaluator & { policy: Policy; backend?: Backend 
   const { policy, episodes } = input;
   const loaded = input.backend?.load(policy);
   try {
-    return evaluateLogits(
-      input,
-      (rows) => loaded?.logits(rows, episodes) ?? forward(policy, rows, episodes),
-    );
+    return evaluateLogits(input, (rows) => loaded?.logits(rows, episodes) ?? forward(policy, rows, episodes));
   } finally {
     loaded?.dispose();
   }
@@ -57,7 +54,10 @@ export function evaluate(input: Evaluator & { policy: Policy; backend?: Backend 
  * `evaluate` for whatever gives logits: `[episodes, observation]` int8 to `[episodes, actions]` int32 with 10 fractional
  * bits.
  */
-export function evaluateLogits(input: Evaluator, logits: (observations: Int8Array) => Int32Array): Evaluation {
+export function evaluateLogits(
+  input: Evaluator,
+  logits: (observations: Int8Array) => Int32Array,
+): Evaluation {
   const { environment, episodes } = input;
   const maxSteps = input.maxSteps ?? environment.maxEpisodeSteps ?? MAX_STEPS;
   const derive = (purpose: number, episode: number) =>

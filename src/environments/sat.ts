@@ -287,6 +287,6 @@ export const sat: Environment = {
   ],
   actions: 2,
   actionNames: ['false', 'true'],
-  maxEpisodeSteps: null,
+  maxEpisodeSteps: SAT_VARIABLES,
   create: (batch) => new SatBatch(batch),
 };

@@ -1,6 +1,6 @@
 /**
  * Sine and cosine from IEEE basic operations only: `Math.sin` may differ between engines and versions, and environments
- * decide verdicts. Results are within 0.53 units in the last place for |x| ≤ 0.25 and within 0.85 for |x| ≤ 10^6
+ * decide verdicts. Results are within 0.53 units in the last place for |x| ≤ 0.25 and within 0.57 for |x| ≤ 10^6
  * (test/unit/trigonometry.test.ts measures it against 200-bit arithmetic).
  *
  * The argument is reduced by multiples of π/2 in three parts (Cody and Waite), to r + t with |r| ≤ π/4 and t its
@@ -19,7 +19,7 @@ const MAX_ARGUMENT = 1_000_000;
 /** Veltkamp's constant 2^27 + 1, which splits a double into two halves of 26 bits. */
 const SPLITTER = 134_217_729;
 
-/** Up to here a short series is as accurate as the long way. */
+/** Up to this |r| the plain series is accurate enough. */
 const SHORT = 0.25;
 
 /** Reciprocals of factorials; each quotient of exact integers is correctly rounded. */
@@ -77,7 +77,7 @@ function sineNearZero(r: number, t: number): number {
   const z = r * r;
   const tail = S5 - z * (S7 - z * (S9 - z * (S11 - z * (S13 - z * (S15 - z * S17)))));
   if (Math.abs(r) <= SHORT) return r + (r * z * (z * tail - S3) + t * (1 - 0.5 * z));
-  // From here on r³/6 is a tenth of the result: it is carried with its rounding errors.
+  // r³/6 is up to a tenth of the result: it is carried with its rounding errors.
   const rHigh = upper(r);
   const rLow = r - rHigh;
   const zHigh = upper(z);

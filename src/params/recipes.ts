@@ -114,7 +114,7 @@ const TASKS: Readonly<Record<string, Task>> = {
   'SAT-v1': {
     hidden: [64, 64],
     quantiser: VECTOR,
-    ppo: { entropyBonus: 0.01 },
+    ppo: { entropyBonus: 0.01, gamma: 1 },
     stepsPerSlot: 150,
     groupSize: 8,
     stepsPerProof: 4,

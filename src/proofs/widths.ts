@@ -58,7 +58,7 @@ export interface CircuitLayout {
   /** Widths of the packed statement of a proof: step by step, observation, noise, action. */
   readonly statementFields: readonly number[];
   readonly statementElements: number;
-  /** Fold vector elements: u and c of every layer. */
+  /** Fold vector elements: v and c of every layer. */
   readonly foldCount: number;
 }
 
@@ -157,7 +157,7 @@ export function circuitLayout(spec: Pick<CircuitSpec, 'architecture' | 'stepsPer
   };
 }
 
-/** Elements of a policy's fold vectors: u and c of every layer. */
+/** Elements of a policy's fold vectors: v and c of every layer. */
 export function foldCount(architecture: Architecture): number {
   return architecture.layers.reduce((count, layer) => count + layerInputs(layer) + 1, 0);
 }

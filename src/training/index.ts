@@ -40,8 +40,6 @@ export interface Trainer {
 
 /** What of a genesis document training depends on. */
 export interface TrainerGenesis extends TrainingParams {
-  /** G: slots of a group, which share their start states. */
-  readonly groupSize: number;
   /** SHA-256 of the TensorFlow.js wasm binary, as hex. */
   readonly trainingWasm: string;
 }

@@ -61,11 +61,13 @@ function orthogonalNetwork(next: NextWord, layout: NetworkLayout, lastGain: numb
   return values;
 }
 
-/** What initial policy and trainer follow from: a genesis document has it all. */
+/** What training depends on, besides its data: a genesis document has it all. */
 export interface TrainingParams {
   readonly architecture: Architecture;
   readonly quantiser: QuantiserParams;
   readonly algorithm: AlgorithmParams;
+  /** G: slots of a group, which share their start states. */
+  readonly groupSize: number;
   /** 32 bytes as hex. */
   readonly initialSeed: string;
 }

@@ -62,19 +62,21 @@ export function measureStaleness(
     for (let i = 0; i < ran.length; i++) sum += probabilities[i]! * (ran[i]! - other[i]!);
     return sum / steps;
   };
+
+  const logRatio = new Float32Array(steps);
+  for (let t = 0; t < steps; t++) {
+    const chosen = t * choices + actions[t]!;
+    logRatio[t] = now[chosen]! - ran[chosen]!;
+  }
+  const weights =
+    staleness === 0
+      ? new Float32Array(steps).fill(1)
+      : exponential(logRatio, 1).map((ratio) => Math.min(ratio, importanceCap));
+
   return {
     logProbabilities: now,
-    weights: staleness === 0 ? new Float32Array(steps).fill(1) : weights(),
+    weights,
     stalenessKl: divergence(now),
     mismatchKl: again === undefined ? null : divergence(again),
   };
-
-  function weights(): Float32Array {
-    const logRatio = new Float32Array(steps);
-    for (let t = 0; t < steps; t++) {
-      const chosen = t * choices + actions[t]!;
-      logRatio[t] = now[chosen]! - ran[chosen]!;
-    }
-    return exponential(logRatio, 1).map((ratio) => Math.min(ratio, importanceCap));
-  }
 }

@@ -1,18 +1,10 @@
 import type { Rollouts } from '../environments/slots.ts';
-import type { AlgorithmParams } from '../params/genesis.ts';
 import type { Policy } from '../policy/architecture.ts';
 import type { MakeActor } from './actor.ts';
 import type { TrainingParams } from './initialise.ts';
 import type { Tensorflow } from './layers.ts';
 import type { UpdateMetrics } from './metrics.ts';
 import type { TrainerState } from './state.ts';
-
-/** What of genesis an update depends on. */
-export interface UpdateParams<Params extends AlgorithmParams> extends TrainingParams {
-  readonly algorithm: Params;
-  /** G: slots of a group, which share their start states. */
-  readonly groupSize: number;
-}
 
 /** What an update is a pure function of, besides genesis. */
 export interface UpdateInput {
@@ -43,9 +35,9 @@ export interface UpdateResult {
  * @param params whose `algorithm` has the algorithm's name
  * @param makeActor what is differentiated; the network's is `exactActor`
  */
-export type Algorithm<Params extends AlgorithmParams> = (
+export type Algorithm<Params> = (
   tf: Tensorflow,
-  params: UpdateParams<Params>,
+  params: TrainingParams & { readonly algorithm: Params },
   makeActor: MakeActor,
   input: UpdateInput,
 ) => UpdateResult;

@@ -4,10 +4,13 @@ import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
 import { forward } from '../../src/policy/forward.ts';
+import { SMALL_CONVOLUTIONS } from '../support/architectures.ts';
 import { CARTPOLE_MLP, randomObservations, randomPolicy } from '../support/policies.ts';
 
 const child = fileURLToPath(new URL('backend-child.ts', import.meta.url));
-const logits = [...forward(randomPolicy(CARTPOLE_MLP, 1), randomObservations(16, 4, 2), 16)];
+const logits = [CARTPOLE_MLP, SMALL_CONVOLUTIONS].flatMap((architecture) => [
+  ...forward(randomPolicy(architecture, 1), randomObservations(16, architecture.observation, 2), 16),
+]);
 const expected = { reference: logits, cpu: logits, wasm: logits };
 
 test('a child process runs every backend, exits by itself and prints nothing of TensorFlow.js', async () => {

@@ -14,6 +14,7 @@ import { createVerifier, type ProofVerifier } from '../../src/proofs/verify.ts';
 import { publicInputs, publicSignals, witnessInput } from '../../src/proofs/witness-input.ts';
 import { expectCode } from '../helpers/expect-code.ts';
 import { mlp, randomPolicy, randomSteps, Seeded } from '../helpers/steps.ts';
+import { network } from '../support/architectures.ts';
 
 /**
  * The spot check as a whole, Groth16 included, in both variants: a proof holds for its own statement alone. One thing is
@@ -126,4 +127,70 @@ describe.each(['folds', 'digest'] as const)('a spot check of variant %s', (varia
   test('is of its own variant', async () => {
     expect(artefacts.verificationKey.nPublic).toBe(variant === 'digest' ? 3 : 2 + 3 + 1 + 4 + 1);
   });
+});
+
+describe('a spot check of a convolution', () => {
+  const convolutional = network(
+    [5, 5, 2],
+    [
+      [{ filters: 4, kernel: 3, stride: 1 }, 5, 900],
+      [8, 5, 300],
+      [3, 2, 70],
+    ],
+  );
+  const spec: CircuitSpec = { architecture: convolutional, stepsPerProof: 2, variant: 'folds' };
+  const policy = randomPolicy(convolutional, random);
+  const steps = randomSteps(policy, 2, random);
+  const [first, second] = steps as [StepStatement, StepStatement];
+  const signals = (told: { policy: Policy; steps: readonly StepStatement[] }) =>
+    publicSignals(
+      publicInputs({
+        spec,
+        rho,
+        folds: foldVectors(told.policy, rho),
+        context: contextElement(context),
+        traceDigest: traceDigest(
+          convolutional,
+          steps.map(({ observation }) => trace(policy, observation)),
+        ),
+        steps: told.steps,
+      }),
+    );
+  const kernel = policy.layers[0]!;
+  const other: Policy = {
+    ...policy,
+    layers: policy.layers.with(0, {
+      ...kernel,
+      weight: kernel.weight.with(5, kernel.weight[5] === 1 ? 2 : 1),
+    }),
+  };
+  let cache: string;
+
+  beforeAll(async () => {
+    cache = await mkdtemp(join(tmpdir(), 'grail-spot-check-'));
+  });
+  afterAll(() => rm(cache, { recursive: true, force: true }));
+
+  test('holds for its own statement, and fails for another action, observation or kernel', async () => {
+    const artefacts = await loadArtefacts(spec, { cacheDirectory: cache });
+    const prover = await createProver(artefacts);
+    const verifier = await createVerifier(artefacts.verificationKey);
+    try {
+      const made = await prover.prove(
+        witnessInput({ spec, policy, rho, context: contextElement(context), steps }),
+      );
+      expect(made.publicSignals).toEqual(signals({ policy, steps }));
+      await verifier.verify(signals({ policy, steps }), made.proof);
+      const seen = first.observation.with(49, first.observation[49] === 5 ? 6 : 5);
+      for (const told of [
+        { policy, steps: [{ ...first, action: (first.action + 1) % 3 }, second] },
+        { policy, steps: [{ ...first, observation: seen }, second] },
+        { policy: other, steps },
+      ]) {
+        await expectCode('PROOF_INVALID', verifier.verify(signals(told), made.proof));
+      }
+    } finally {
+      await prover.close();
+    }
+  }, 300_000);
 });

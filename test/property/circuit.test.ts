@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Architecture } from '../../src/policy/architecture.ts';
+import type { Architecture, HiddenLayer } from '../../src/policy/architecture.ts';
 import { trace } from '../../src/policy/forward.ts';
 import { generateCircuit } from '../../src/proofs/circuit.ts';
 import { foldVectors } from '../../src/proofs/fold.ts';
@@ -9,6 +9,7 @@ import type { CircuitSpec, StepStatement } from '../../src/proofs/types.ts';
 import { publicInputs, publicSignals, witnessInput } from '../../src/proofs/witness-input.ts';
 import { compileCircuit, type TestCircuit } from '../helpers/circuit.ts';
 import { CARTPOLE, mlp, randomPolicy, randomSteps, Seeded } from '../helpers/steps.ts';
+import { network, SMALL_CONVOLUTIONS } from '../support/architectures.ts';
 
 /** Steps of each network that are proven; every other action of them is tried as well. */
 const STEPS = process.env.GRAIL_LONG ? 400 : 24;
@@ -62,6 +63,23 @@ const NETWORKS: { title: string; architecture: Architecture; stepsPerProof: numb
     stepsPerProof: 2,
     variant: 'digest',
   },
+  {
+    title: '5 × 5 × 2, a convolution of stride 2, a dense layer of eight',
+    architecture: network(
+      [5, 5, 2],
+      [
+        [{ filters: 4, kernel: 3, stride: 2 }, 6, 700],
+        [8, 5, 300],
+        [3, 2, 131_072],
+      ],
+    ),
+    stepsPerProof: 2,
+  },
+  {
+    title: 'a convolution after another',
+    architecture: SMALL_CONVOLUTIONS,
+    stepsPerProof: 3,
+  },
   { title: 'as many steps as one equation covers', architecture: mlp([[2, 4, 77]], 2), stepsPerProof: 12 },
   { title: 'one step more than one equation covers', architecture: mlp([[2, 4, 77]], 2), stepsPerProof: 13 },
 ];
@@ -73,6 +91,23 @@ function randomNetwork(random: Seeded): { architecture: Architecture; stepsPerPr
     return [random.int(1, 9), shift, random.int(0, 1) === 0 ? random.int(0, 200) : random.int(0, 131_072)];
   });
   return { architecture: mlp(layers, random.int(2, 6)), stepsPerProof: random.int(1, 4) };
+}
+
+/** A network of one or two convolutions over a small grid, and one or two dense layers. */
+function randomConvolutions(random: Seeded): { architecture: Architecture; stepsPerProof: number } {
+  const arithmetic = () => [random.int(1, 12), random.int(0, 2000)] as const;
+  const convolution = (): [HiddenLayer, number, number] => [
+    { filters: random.int(1, 3), kernel: random.int(1, 2), stride: random.int(1, 2) },
+    ...arithmetic(),
+  ];
+  const shape = [random.int(3, 4), random.int(3, 5), random.int(1, 2)];
+  const hidden = random.int(0, 1) === 0 ? [convolution()] : [convolution(), convolution()];
+  const units: [HiddenLayer, number, number][] =
+    random.int(0, 1) === 0 ? [] : [[random.int(1, 5), ...arithmetic()]];
+  return {
+    architecture: network(shape, [...hidden, ...units, [random.int(2, 5), ...arithmetic()]]),
+    stepsPerProof: random.int(1, 3),
+  };
 }
 
 /** Steps of which the circuit must accept exactly the reference's actions. */
@@ -119,9 +154,9 @@ describe('the spot-check circuit', () => {
 
   it('accepts exactly the reference’s actions: networks drawn at random', async () => {
     const random = new Seeded(77);
-    for (let i = 0; i < (process.env.GRAIL_LONG ? 16 : 1); i++) {
+    for (let i = 0; i < (process.env.GRAIL_LONG ? 24 : 2); i++) {
       const spec: CircuitSpec = {
-        ...randomNetwork(random),
+        ...(i % 2 === 0 ? randomNetwork(random) : randomConvolutions(random)),
         variant: random.pick(['folds', 'folds', 'digest']),
       };
       const circuit = await compileCircuit(generateCircuit(spec).source, 'O2');

@@ -1,13 +1,18 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { inflateSync } from 'node:zlib';
+import type { EnvironmentBatch } from '../../src/environments/environment.ts';
 import { type Draws, HALF, STICKY, THIRD } from '../../src/environments/minatar/draws.ts';
 import { createGame, type GameDefinition } from '../../src/environments/minatar/game.ts';
+import { SEED_BYTES } from '../../src/protocol/seeds.ts';
 
 /** A recording of test/vectors/minatar.py, which describes its fields. */
 export interface Recording {
   readonly origin: string;
   readonly game: string;
+  readonly seed: number;
+  /** Where its draws came from: only those of Philox can be made again. */
+  readonly source: 'philox' | 'numpy';
   readonly frames: number;
   readonly episodes: number;
   readonly channels: number;
@@ -87,18 +92,24 @@ function show(state: Uint8Array, channels: number): string {
   return text;
 }
 
+const seedOf = (text: string): Uint8Array =>
+  createHash('sha256').update(text).digest().subarray(0, SEED_BYTES);
+
 /**
- * Plays a recording's actions and draws through `definition` and compares everything that it holds.
+ * Plays a recording's actions through `definition` and compares everything that it holds.
  *
+ * @param from `recorded`: with the recorded draws; `seeds`: with draws of one's own from the recording's seeds
  * @returns frames played
  * @throws Error at the first difference, with its frame
  */
-export function replay(recording: Recording, definition: GameDefinition): number {
+export function replay(recording: Recording, definition: GameDefinition, from: 'recorded' | 'seeds'): number {
   const actions = unpack(recording.actions);
   const outcomes = unpack(recording.outcomes);
   const states = unpack(recording.states);
   const draws = new RecordedDraws(unpack(recording.draws));
-  const batch = createGame(definition, 1, draws);
+  const batch = createGame(definition, 1, from === 'recorded' ? draws : undefined);
+  batch.seed(0, seedOf(`environment ${recording.seed}`));
+  let episode = 0;
   const cells = new Int8Array(100 * recording.channels);
   const stateBytes = Math.ceil(cells.length / 8);
   const digest = createHash('sha256');
@@ -129,7 +140,7 @@ export function replay(recording: Recording, definition: GameDefinition): number
   let ended = true;
   for (let frame = 1; frame <= recording.frames; frame++) {
     if (ended) {
-      batch.reset(0, new Uint8Array(16));
+      batch.reset(0, seedOf(`task ${recording.seed} ${episode++}`));
       look(frame - 1, frame <= recording.full);
     }
     action[0] = actions[frame - 1]!;
@@ -148,6 +159,77 @@ export function replay(recording: Recording, definition: GameDefinition): number
   }
   checkHash(recording.frames, recording.hashes.at(-1));
   if (stateAt !== states.length) throw new Error(`${states.length - stateAt} bytes of states are left`);
-  if (draws.left !== 0) throw new Error(`${draws.left} draws are left`);
+  if (from === 'recorded' && draws.left !== 0) throw new Error(`${draws.left} draws are left`);
   return recording.frames;
+}
+
+/** Draws that a test chooses: what `chances` and `belows` say for each question's threshold or n; false and 0 elsewhere. */
+export class ChosenDraws implements Draws {
+  /** By threshold. */
+  readonly chances = new Map<number, boolean>();
+  /** By n; the question before this one is given. */
+  readonly belows = new Map<number, (before: number) => number>();
+  /** Every question that was asked, thresholds and n alike. */
+  readonly asked: number[] = [];
+
+  seed(): void {}
+  beginStart(): void {}
+  beginStep(): void {}
+
+  chance(threshold: number): boolean {
+    this.asked.push(threshold);
+    return this.chances.get(threshold) ?? false;
+  }
+
+  below(n: number): number {
+    this.asked.push(n);
+    return this.belows.get(n)?.(this.asked.at(-2) ?? 0) ?? 0;
+  }
+}
+
+/** One episode of a game on a test's draws. */
+export class OneGame {
+  readonly draws = new ChosenDraws();
+  readonly #batch: EnvironmentBatch;
+  readonly #definition: GameDefinition;
+  ended = false;
+
+  constructor(definition: GameDefinition, prepare: (draws: ChosenDraws) => void = () => {}) {
+    this.#definition = definition;
+    prepare(this.draws);
+    this.#batch = createGame(definition, 1, this.draws);
+    this.#batch.reset(0, new Uint8Array(16));
+  }
+
+  /** Takes the named action `times` times; returns the rewards' sum. */
+  do(name: string, times = 1): number {
+    const reward = new Float32Array(1);
+    const terminated = new Uint8Array(1);
+    const action = Uint16Array.of(this.#definition.actionNames.indexOf(name));
+    let sum = 0;
+    for (let i = 0; i < times; i++) {
+      this.#batch.step(action, i, reward, terminated, new Uint8Array(1));
+      sum += reward[0]!;
+    }
+    this.ended = terminated[0] === 1;
+    return sum;
+  }
+
+  /** `[column, row]` of every set cell of a channel, row by row. */
+  cells(channel: string): [number, number][] {
+    const channels = this.#definition.channels;
+    const cells = new Int8Array(100 * channels.length);
+    this.#batch.observe(cells);
+    const found: [number, number][] = [];
+    for (let cell = 0; cell < 100; cell++) {
+      if (cells[cell * channels.length + channels.indexOf(channel)] === 1) {
+        found.push([cell % 10, Math.floor(cell / 10)]);
+      }
+    }
+    return found;
+  }
+
+  get status(): string {
+    return this.#batch.draw(0).split('\n').at(-1)!;
+  }
 }

@@ -170,3 +170,22 @@ export function train(
   }
   return { policies, states, metrics };
 }
+
+/** A training run whose bits test/vectors/training.json records. */
+export interface GoldenRun {
+  readonly genesis: TrainerGenesis;
+  readonly lag: number;
+  readonly data: Partial<Collection>;
+}
+
+/** Windows of each golden run. */
+export const GOLDEN_WINDOWS = 4;
+
+/** The runs of docs/PROTOCOL.md, Training, Test vectors, by name. */
+export function goldenRuns(): Record<'ppo' | 'convolutions' | 'grpo', GoldenRun> {
+  return {
+    ppo: { genesis: trainerGenesis({ learningRate: 0.005 }), lag: 1, data: {} },
+    convolutions: { genesis: gridGenesis(), lag: 2, data: ON_GRID },
+    grpo: { genesis: grpoGenesis(), lag: 3, data: IN_GROUPS },
+  };
+}

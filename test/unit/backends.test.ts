@@ -10,6 +10,7 @@ import {
 } from '../../src/backends/index.ts';
 import { activate, startTensorflow } from '../../src/backends/tensorflow.ts';
 import { forward } from '../../src/policy/forward.ts';
+import { SMALL_CONVOLUTIONS } from '../support/architectures.ts';
 import { CARTPOLE_MLP, randomObservations, randomPolicy } from '../support/policies.ts';
 
 const policy = randomPolicy(CARTPOLE_MLP, 1);
@@ -39,12 +40,14 @@ test.each(['cpu', 'wasm'] as const)('%s leaves no tensor behind, and may be disp
   const backend = await loadBackend(name);
   const tf = await startTensorflow(name);
   const before = tf.memory().numTensors;
-  const loaded = backend.load(policy);
-  loaded.logits(observations, 9);
-  expect(tf.memory().numTensors).toBeGreaterThan(before);
-  loaded.dispose();
-  loaded.dispose();
-  expect(tf.memory().numTensors).toBe(before);
+  for (const architecture of [CARTPOLE_MLP, SMALL_CONVOLUTIONS]) {
+    const loaded = backend.load(randomPolicy(architecture, 1));
+    loaded.logits(randomObservations(9, architecture.observation, 2), 9);
+    expect(tf.memory().numTensors).toBeGreaterThan(before);
+    loaded.dispose();
+    loaded.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+  }
 });
 
 test.each(['cpu', 'wasm'] as const)(

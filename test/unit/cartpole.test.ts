@@ -82,6 +82,22 @@ test('a third action is refused', () => {
   expect(() => batch.step(Uint16Array.of(2), 0, ...outputs(1))).toThrow(RangeError);
 });
 
+test('a drawing fits 60 columns and 20 lines, and leans with the pole', () => {
+  const batch = createCartPole(1);
+  const lines = (theta: number) => {
+    batch.states.set([0, 0, theta, 0]);
+    return batch.draw(0).split('\n');
+  };
+  const tip = (theta: number) =>
+    lines(theta)
+      .find((line) => line.trim() !== '')!
+      .search(/\S/);
+  expect(lines(0).length).toBeLessThanOrEqual(20);
+  expect(Math.max(...lines(0).map((line) => line.length))).toBeLessThanOrEqual(60);
+  expect(tip(-0.2)).toBeLessThan(tip(0));
+  expect(tip(0.2)).toBeGreaterThan(tip(0));
+});
+
 test('the registry knows CartPole-v1 and refuses other names with GENESIS_INVALID', () => {
   expect(environmentById('CartPole-v1')).toBe(cartPole);
   expect(() => environmentById('CartPole-v0')).toThrow(

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { generateCircuit } from '../../src/proofs/circuit.ts';
 import { compileCircuit } from '../helpers/circuit.ts';
 import { CARTPOLE } from '../helpers/steps.ts';
+import { minatarNetwork } from '../support/architectures.ts';
 
 describe('the circuit of 4-32-32-2 with eight steps', () => {
   it('fits a domain of 2^14 with its fold vectors public, at most 1,850 constraints a step', async () => {
@@ -28,4 +29,24 @@ describe('the circuit of 4-32-32-2 with eight steps', () => {
     expect(publicCount).toBe(3);
     expect(r1cs.constraints / 8).toBeLessThanOrEqual(2200);
   });
+});
+
+describe('the circuit of MinAtar’s network with one step', () => {
+  // Half a minute and three and a half of compiling.
+  it.runIf(process.env.GRAIL_LONG)(
+    'fits a domain of 2^16 with its fold vectors public, of 2^17 with their digest',
+    async () => {
+      const architecture = minatarNetwork(4);
+      for (const [variant, publics, exponent] of [
+        ['folds', 2 + 401 + 1025 + 129, 16],
+        ['digest', 3, 17],
+      ] as const) {
+        const { source } = generateCircuit({ architecture, stepsPerProof: 1, variant });
+        const { r1cs } = await compileCircuit(source, 'O2');
+        expect(r1cs.publics).toBe(publics);
+        expect(r1cs.constraints + r1cs.publics + 1).toBeLessThanOrEqual(2 ** exponent);
+      }
+    },
+    1_800_000,
+  );
 });

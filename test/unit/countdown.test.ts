@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { countdownReachable, referenceSeed } from '../../bench/reference-returns.ts';
+import { countdownReachable, referenceSeed } from '../../bench/learning/reference-returns.ts';
 import { COUNTDOWN_ACTIONS, countdown, countdownTask } from '../../src/environments/countdown.ts';
 import { compareRationals, evaluateExpression, rational } from '../support/rational.ts';
 

@@ -29,6 +29,41 @@ test('a network small enough to follow by hand gives what the hand gives', () =>
   expect([...forward(small, observation, 1)]).toEqual([191, -60]);
 });
 
+test('a convolution small enough to follow by hand gives what the hand gives', () => {
+  const policy: Policy = {
+    architecture: {
+      observation: 6,
+      actions: 2,
+      layers: [
+        {
+          type: 'conv2d',
+          height: 2,
+          width: 3,
+          cin: 1,
+          cout: 2,
+          kernel: 2,
+          stride: 1,
+          shift: 1,
+          biasMax: 100,
+        },
+        { type: 'dense', in: 4, out: 2, shift: 1, biasMax: 100 },
+      ],
+    },
+    layers: [
+      { weight: Int8Array.of(1, 2, 3, 4, 0, 0, 0, -1), bias: Int32Array.of(0, 20) },
+      { weight: Int8Array.of(1, 2, 4, 8, 1, 0, 0, 0), bias: Int32Array.of(0, 1) },
+    ],
+  };
+  // The image [1 2 3 / 4 5 6]. Left patch 1 2 4 5: 1 + 4 + 12 + 20 = 37 and 20 − 5; right patch 2 3 5 6: 47 and 20 − 6.
+  // Requantised to 19, 8, 24, 7: position by position, a row's outputs together.
+  const observation = Int8Array.of(1, 2, 3, 4, 5, 6);
+  expect(trace(policy, observation).map((y) => [...y])).toEqual([
+    [37, 15, 47, 14],
+    [19 + 16 + 96 + 56, 20],
+  ]);
+  expect([...forward(policy, observation, 1)]).toEqual([94, 10]);
+});
+
 test('halves round up: −3/2 to −1 and 3/2 to 2', () => {
   const policy: Policy = {
     architecture: {

@@ -1,15 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { type Genesis, parseGenesis } from '../../src/params/genesis.ts';
+import { environmentById } from '../../src/environments/index.ts';
+import { type Genesis, type GrpoParams, type PpoParams, parseGenesis } from '../../src/params/genesis.ts';
+import type { DenseLayer } from '../../src/policy/architecture.ts';
+import { buildArchitecture } from '../../src/policy/quantiser.ts';
 import type { Code } from '../../src/protocol/codes.ts';
 import { GrailError } from '../../src/protocol/errors.ts';
 import { genesisOf } from '../../src/replica/genesis-of.ts';
 import { named, TestNetwork, tinyGenesis } from '../helpers/network.ts';
 
 const valid = tinyGenesis();
-const [first, second] = valid.architecture.layers as [
-  Genesis['architecture']['layers'][0],
-  Genesis['architecture']['layers'][0],
-];
+const [first, second] = valid.architecture.layers as [DenseLayer, DenseLayer];
 
 function refusal(action: () => unknown): { code: Code; message: string } {
   try {
@@ -20,6 +20,24 @@ function refusal(action: () => unknown): { code: Code; message: string } {
   }
   throw new Error('it was accepted');
 }
+
+const ppo = valid.algorithm as PpoParams;
+const grpo: GrpoParams = {
+  name: 'grpo',
+  learningRate: 0.001,
+  adamEpsilon: 0.00001,
+  epochs: 1,
+  minibatch: 16,
+  maxGradientNorm: 0.5,
+  entropyBonus: 0,
+  importanceCap: 2,
+  clipLow: 0.2,
+  clipHigh: 0.28,
+  scaleByDeviation: true,
+};
+/** CartPole’s episodes of 500 steps fit its slots. */
+const inGroups: Partial<Genesis> = { algorithm: grpo, groupSize: 4, stepsPerSlot: 500 };
+const convolution = { filters: 2, kernel: 2, stride: 1 };
 
 /** One change each, and what the refusal names. */
 const WRONG: [string, Partial<Genesis>, RegExp][] = [
@@ -47,6 +65,27 @@ const WRONG: [string, Partial<Genesis>, RegExp][] = [
     /variant digest/,
   ],
   ['more actions a miner than a commit carries', { stepsPerSlot: 1_048_576, maxSlots: 16 }, /commit/],
+  ['PPO in groups', { groupSize: 2 }, /PPO needs groupSize 1/],
+  ['GRPO without groups', { ...inGroups, groupSize: 1 }, /groupSize must be 2 or more/],
+  ['GRPO with episodes that outlast a slot', { ...inGroups, stepsPerSlot: 499 }, /stepsPerSlot/],
+  ['GRPO with slots that are no whole groups', { ...inGroups, groupSize: 3 }, /multiple of groupSize/],
+  [
+    'GRPO with a critic',
+    { ...inGroups, algorithm: { ...grpo, criticHidden: [4] } as GrpoParams },
+    /criticHidden/,
+  ],
+  [
+    'a convolution in the critic, without one in the architecture',
+    { algorithm: { ...ppo, criticHidden: [convolution, 4] } },
+    /algorithm\.criticHidden: layer 0: a convolution/,
+  ],
+  [
+    'a convolution after a dense layer of the critic',
+    { algorithm: { ...ppo, criticHidden: [4, convolution] } },
+    /algorithm\.criticHidden: layer 1: a convolution/,
+  ],
+  ['an importance cap below 1', { algorithm: { ...ppo, importanceCap: 0.5 } }, /importanceCap/],
+  ['a lag of more than 8 windows', { lag: 9 }, /lag/],
   ['half a surrogate pair in the name', { name: '\ud800' }, /name/],
 ];
 
@@ -56,6 +95,24 @@ describe('a genesis is refused that has', () => {
     expect(error.code).toBe('GENESIS_INVALID');
     expect(error.message).toMatch(message);
   });
+});
+
+test('GRPO in groups whose episodes fit a slot is accepted', () => {
+  expect(tinyGenesis(inGroups).algorithm).toEqual(grpo);
+});
+
+test('a critic may begin with convolutions where the architecture does', () => {
+  const { shape, actions } = environmentById('MinAtar/Breakout-v1');
+  const quantiser = { ...valid.quantiser, observationBits: 0, weightBits: [6, 6] };
+  const hidden = [{ filters: 4, kernel: 3, stride: 1 }];
+  const architecture = buildArchitecture({ shape, hidden, actions, quantiser });
+  const genesis = tinyGenesis({
+    environment: 'MinAtar/Breakout-v1',
+    architecture: { ...architecture, layers: [...architecture.layers] },
+    quantiser,
+    algorithm: { ...ppo, criticHidden: [convolution, 4] },
+  });
+  expect(genesis.algorithm).toMatchObject({ criticHidden: [convolution, 4] });
 });
 
 test('a name beyond the basic plane is accepted', () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { referenceSeed, satFalsified } from '../../bench/reference-returns.ts';
+import { referenceSeed, satFalsified } from '../../bench/learning/reference-returns.ts';
 import { SAT_CLAUSES, SAT_VARIABLES, sat, satClauses } from '../../src/environments/sat.ts';
 
 const BRUTE_FORCE = process.env.GRAIL_LONG ? 100 : 4;

@@ -22,9 +22,9 @@ test('sine and cosine are within 0.53 units in the last place on a quarter of a 
 });
 
 test.each([0.8, 7, 1000, 1_000_000])(
-  'sine and cosine are within 0.85 units in the last place up to %d',
+  'sine and cosine are within 0.57 units in the last place up to %d',
   (range) => {
-    expect(worstError(range)).toBeLessThan(0.85);
+    expect(worstError(range)).toBeLessThan(0.57);
   },
 );
 
@@ -41,8 +41,8 @@ test('angles next to multiples of a right angle keep their accuracy', () => {
   for (let n = -8; n <= 8; n++) {
     const x = n * 1.5707963267948966;
     if (n === 0) continue;
-    expect(ulpsApart(sine(x), sineOf(fromDouble(x)))).toBeLessThan(0.85);
-    expect(ulpsApart(cosine(x), cosineOf(fromDouble(x)))).toBeLessThan(0.85);
+    expect(ulpsApart(sine(x), sineOf(fromDouble(x)))).toBeLessThan(0.57);
+    expect(ulpsApart(cosine(x), cosineOf(fromDouble(x)))).toBeLessThan(0.57);
   }
 });
 

@@ -3,24 +3,26 @@
     pip install gymnasium numpy
     python test/vectors/classic-control.py --out test/vectors
 
-writes cartpole.json, acrobot.json and mountain-car.json. To replay other episodes than the committed ones:
+writes cartpole.json, acrobot.json, mountain-car.json and acrobot-own-sine.json. To replay other episodes than the
+committed ones:
 
     python test/vectors/classic-control.py --seed 7 --episodes 5000 --out /tmp/other
-    GRAIL_VECTORS_CLASSIC_CONTROL=/tmp/other GRAIL_LONG=1 npx vitest run test/vectors/classic-control.test.ts
+    GRAIL_VECTORS_CLASSIC_CONTROL=/tmp/other npm test -- --only vectors
 
-A file is {origin, task, seed, strides, wild, episodes}; an episode is [length, return, ending, spread, start, actions, states].
+A file is {origin, task, seed, strides, wild, episodes}; an episode is [length, return, ending, spread, start, actions,
+states].
 
 * `ending` is 1 for terminated, 2 for truncated, 3 for both.
 * `spread` tells how far Gymnasium itself is determined by its rules: the same actions are run a second time with every
   state value moved up or down by one unit in the last place at every step, and `spread` is the largest difference
   (null: the second run ended elsewhere). A pole that stands for 500 steps and an acrobot that swings high multiply
-  such a difference by up to e^40; another sine, or glibc's own without FMA, makes one.
+  such a difference by up to e^40; another sine, or that of the same C library without FMA, makes one.
 * The last three are base64: `start` and `states` of little-endian float64 (the environment's own state, before it is
   rounded for the observation), `states` after every `strides[0]` steps (`strides[1]` where `spread` is
-  above `wild`) and after the last one; `actions` has one bit an
-  action for CartPole and two for the others, the first in the lowest bits.
+  above `wild`) and after the last one; `actions` has one bit an action for CartPole and two for the others, the first
+  in the lowest bits.
 
-With --own-sine, acrobot-own-sine.json holds episodes of Gymnasium's code with its sine and cosine replaced by a port of
+acrobot-own-sine.json holds a tenth as many episodes of Gymnasium's code with its sine and cosine replaced by a port of
 src/environments/trigonometry.ts, and x**2 by x*x (C's pow does not always round x² correctly). Nothing else may
 differ then, so these agree to the last bit, however long and wild.
 
@@ -102,8 +104,7 @@ def state_of(env):
     return [float(v) for v in env.unwrapped.state]
 
 
-def spread(env, start, actions, states, seed):
-    random = np.random.default_rng(seed)
+def spread(env, start, actions, states, random):
     env.reset()
     env.unwrapped.state = np.array(start)
     widest = 0.0
@@ -117,9 +118,9 @@ def spread(env, start, actions, states, seed):
     return float(f"{widest:.1e}")
 
 
-def record(env, task, kind, strides, seed, random):
+def record(env, task, kind, strides, random):
     _, act, anywhere, _ = task
-    env.reset(seed=seed)
+    env.reset(seed=int(random.integers(2**31)))
     if anywhere is not None and random.random() < 0.15:
         env.unwrapped.state = anywhere(random)
     start = state_of(env)
@@ -132,7 +133,7 @@ def record(env, task, kind, strides, seed, random):
         total += float(reward)
         ended = int(terminated) + 2 * int(truncated)
     bits = 1 if env.action_space.n == 2 else 2
-    widest = spread(env, start, actions, states, seed)
+    widest = spread(env, start, actions, states, random)
     stride = strides[0 if widest is not None and widest <= WILD else 1]
     kept = [state for step, state in enumerate(states, 1) if step % stride == 0 or step == len(states)]
     return [len(actions), total, ended, widest, encode(start), pack(actions, bits), encode(kept)]
@@ -141,10 +142,10 @@ def record(env, task, kind, strides, seed, random):
 def write(path, task, strides, seed, episodes, origin):
     id, _, _, kinds = task
     env = gymnasium.make(id)
-    random = np.random.default_rng(seed)
     lines = []
     for index in range(episodes):
-        episode = record(env, task, kinds[index % len(kinds)], strides, int(random.integers(2**31)), random)
+        random = np.random.default_rng([seed, index])
+        episode = record(env, task, kinds[index % len(kinds)], strides, random)
         lines.append(json.dumps(episode, separators=(",", ":")))
     head = json.dumps({"origin": origin, "task": id, "seed": seed, "strides": strides, "wild": WILD})
     path.write_text(head[:-1] + ', "episodes": [\n' + ",\n".join(lines) + "\n]}\n")
@@ -229,23 +230,19 @@ def use_own_sine():
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--task", choices=TASKS, help="one task only")
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--episodes", type=int, default=1080)
-    parser.add_argument("--own-sine", action="store_true", help="Acrobot with this repository's sine; see above")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="a folder")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     origin = f"Gymnasium {gymnasium.__version__} with NumPy {np.__version__}"
-    if arguments.own_sine:
-        use_own_sine()
-        origin += " and this repository's sine"
     for name, task in TASKS.items():
-        if arguments.task not in (None, name) or (arguments.own_sine and name != "acrobot"):
-            continue
-        file = f"{name}-own-sine.json" if arguments.own_sine else f"{name}.json"
-        strides = (100, 100) if arguments.own_sine else STRIDES[name]
-        write(arguments.out / file, task, strides, arguments.seed, arguments.episodes, origin)
+        path = arguments.out / f"{name}.json"
+        write(path, task, STRIDES[name], arguments.seed, arguments.episodes, origin)
+    use_own_sine()
+    path = arguments.out / "acrobot-own-sine.json"
+    origin += " and this repository's sine"
+    write(path, TASKS["acrobot"], (100, 100), arguments.seed, math.ceil(arguments.episodes / 10), origin)
 
 
 main()

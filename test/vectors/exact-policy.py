@@ -1,6 +1,6 @@
 """A second implementation of the exact policy, in Python, from docs/PROTOCOL.md alone: it makes exact-policy.json.
 
-    pip install mpmath
+    pip install mpmath numpy
     python test/vectors/exact-policy.py > test/vectors/exact-policy.json
 """
 
@@ -11,6 +11,7 @@ import struct
 import sys
 
 import mpmath as mp
+import numpy as np
 
 mp.mp.prec = 200
 M32 = 0xFFFFFFFF
@@ -86,6 +87,133 @@ def run(architecture, tensors, observation):
         scaled = [(v + 2 ** (layer["shift"] - 1)) // 2 ** layer["shift"] for v in y]
         x = [min(max(v, 0), 127) for v in scaled]
     return accumulators, scaled
+
+
+FIELD = 21888242871839275222246405745257275088548364400416034343698204186575808495617
+
+
+def grid(layer):
+    return [(layer[side] - layer["kernel"]) // layer["stride"] + 1 for side in ("height", "width")]
+
+
+def weights_and_biases(layer):
+    if layer["type"] == "dense":
+        return layer["in"] * layer["out"], layer["out"], layer["in"]
+    inputs = layer["kernel"] ** 2 * layer["cin"]
+    return inputs * layer["cout"], layer["cout"], inputs
+
+
+def formula_tensors(architecture):
+    """The tensors of make_tensors, as arrays of each layer's own shape."""
+    tensors = []
+    for index, layer in enumerate(architecture["layers"]):
+        weights, biases, _ = weights_and_biases(layer)
+        weight = (np.arange(weights, dtype=np.int64) * 37 + 11 * (index + 1)) % 255 - 127
+        limit = layer["biasMax"]
+        bias = (np.arange(biases, dtype=np.int64) * 7919 + 13) % (2 * limit + 1) - limit
+        if layer["type"] == "conv2d":
+            weight = weight.reshape(layer["cout"], layer["kernel"], layer["kernel"], layer["cin"])
+        else:
+            weight = weight.reshape(layer["out"], layer["in"])
+        tensors.append((weight, bias))
+    return tensors
+
+
+def linear(layer, weight, x):
+    """Wx of one layer, of a convolution position by position, flattened."""
+    if layer["type"] == "dense":
+        return weight @ x
+    size, step = layer["kernel"], layer["stride"]
+    image = x.reshape(layer["height"], layer["width"], layer["cin"])
+    rows, columns = grid(layer)
+    out = np.zeros((rows, columns, layer["cout"]), dtype=np.int64)
+    # One shifted view of the whole image for each place of the kernel, not one patch after another.
+    for dy in range(size):
+        for dx in range(size):
+            view = image[dy : dy + (rows - 1) * step + 1 : step, dx : dx + (columns - 1) * step + 1 : step]
+            out += view @ weight[:, dy, dx].T
+    return out.reshape(-1)
+
+
+def run_arrays(architecture, tensors, observation):
+    x = np.array(observation, dtype=np.int64)
+    accumulators = []
+    for layer, (weight, bias) in zip(architecture["layers"], tensors):
+        y = linear(layer, weight, x)
+        y = y + np.tile(bias, len(y) // len(bias))
+        accumulators.append([int(v) for v in y])
+        scaled = (y + 2 ** (layer["shift"] - 1)) // 2 ** layer["shift"]
+        x = np.clip(scaled, 0, 127)
+    return accumulators, [int(v) for v in scaled]
+
+
+def fold(architecture, tensors, rho):
+    """Fold vectors by definition: what each input adds to the sum of all outputs, output o weighing rho^(o+1)."""
+    folds = []
+    for layer, (weight, bias) in zip(architecture["layers"], tensors):
+        inputs = layer["in"] if layer["type"] == "dense" else layer["height"] * layer["width"] * layer["cin"]
+        images = [linear(layer, weight, unit) for unit in np.eye(inputs, dtype=np.int64)]
+        for image in [*images, np.tile(bias, len(images[0]) // len(bias))]:
+            folds.append(sum(pow(rho, o + 1, FIELD) * int(v) for o, v in enumerate(image)) % FIELD)
+    return folds
+
+
+def conv(height, width, cin, cout, kernel, stride, shift, bias_max):
+    keys = ("height", "width", "cin", "cout", "kernel", "stride", "shift", "biasMax")
+    return {"type": "conv2d", **dict(zip(keys, (height, width, cin, cout, kernel, stride, shift, bias_max)))}
+
+
+def dense(inputs, outputs, shift, bias_max):
+    return {"type": "dense", "in": inputs, "out": outputs, "shift": shift, "biasMax": bias_max}
+
+
+def minatar():
+    """10 x 10 x 4, 3 x 3 x 16, 128, 6, with the shifts and bias bounds of the quantiser's rule."""
+    layers = [conv(10, 10, 4, 16, 3, 1, 0, 0), dense(1024, 128, 0, 0), dense(128, 6, 0, 0)]
+    for layer, a_in, weight, a_out in zip(layers, (0, 5, 5), (6, 7, 6), (5, 5, 10)):
+        shift = a_in + weight - a_out
+        rest = weights_and_biases(layer)[2] * 127 * 127 + 2 ** (shift - 1)
+        bits = (rest + 2 * 2 ** (a_in + weight)).bit_length()
+        step = 2 ** (shift + 1)
+        layer["shift"] = shift
+        layer["biasMax"] = min((2**bits - 1 - rest) // step * step, 2**17 // step * step)
+    return {"observation": 400, "actions": 6, "layers": layers}
+
+
+def convolution_vectors():
+    rho = 0x0123456789ABCDEF0123456789ABCDEF
+    uneven = [conv(4, 6, 3, 4, 3, 2, 6, 700), conv(1, 2, 4, 3, 1, 1, 5, 40), dense(6, 3, 4, 90)]
+    row = [conv(5, 5, 2, 4, 3, 2, 6, 900), conv(2, 2, 4, 3, 2, 1, 5, 300), dense(3, 5, 4, 70), dense(5, 3, 3, 40)]
+    vectors = []
+    for architecture in (
+        {"observation": 72, "actions": 3, "layers": uneven},
+        {"observation": 50, "actions": 3, "layers": row},
+        minatar(),
+    ):
+        tensors = formula_tensors(architecture)
+        data = tensor_bytes([([int(v) for v in w.reshape(-1)], [int(v) for v in b]) for w, b in tensors])
+        count = architecture["observation"]
+        observation = [(i * 53 + 7) % 255 - 127 for i in range(count)]
+        accumulators, logits = run_arrays(architecture, tensors, observation)
+        trace = b"".join(struct.pack(f"<{len(y)}i", *y) for y in accumulators)
+        folds = fold(architecture, tensors, rho)
+        vectors.append(
+            {
+                "architecture": architecture,
+                "canonicalArchitecture": canonical(architecture).decode(),
+                "tensorLength": len(data),
+                "policyRoot": "0x" + policy_root(architecture, data).hex(),
+                "observation": observation,
+                "accumulators": [y[:64] for y in accumulators],
+                "traceSha256": "0x" + sha256(trace).hex(),
+                "logits": logits,
+                "rho": f"0x{rho:064x}",
+                "foldCount": len(folds),
+                "folds": [f"0x{value:064x}" for value in folds[:8]],
+                "foldsSha256": "0x" + sha256(*(value.to_bytes(32, "big") for value in folds)).hex(),
+            }
+        )
+    return vectors
 
 
 def philox(counter, key):
@@ -190,6 +318,7 @@ def main():
             "observationAfter": observe(after),
         },
         "evaluation": {"seed": "0x" + bytes(32).hex(), "returns": evaluate(architecture, tensors, bytes(32), 5)},
+        "convolutions": convolution_vectors(),
     }
     json.dump(vectors, sys.stdout, separators=(",", ":"))
     sys.stdout.write("\n")

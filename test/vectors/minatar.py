@@ -6,8 +6,11 @@
 Games: asterix, breakout, freeway, seaquest, space_invaders. To replay other episodes than the committed ones, record
 with another --seed and run the test with GRAIL_VECTORS_MINATAR=PATH, PATH being what --out named.
 
-The game's RandomState is replaced by one that forwards to it and writes down the outcome of every draw. The last
-action is set to 0 when an episode starts, which the package leaves to chance. Recording stops at the first end of an
+The game's RandomState is replaced by an object that writes down the outcome of every draw. It draws from Philox as
+docs/guides/environments.md says (rand() is word / 2^32), so that the record can also be replayed from seeds alone: the
+environment seed is the first 16 bytes of SHA-256 of "environment SEED", the task seed of episode i (from 0) those of
+"task SEED i", and frame f (from 0) is slot step f. With --draws numpy it draws from RandomState(SEED) instead. The last
+action is set to 0 when an episode starts; the package keeps it. Recording stops at the first end of an
 episode after --frames frames, or in the middle of one that runs on for 2,000 more.
 
 The file is JSON; each field below is base64 of zlib of bytes:
@@ -65,17 +68,61 @@ class Draw(float):
         return result
 
 
-class Recorder:
-    """Forwards to a RandomState and appends a byte a draw to `log`."""
+class Philox:
+    """The words of Philox4x32-10 at key (w0, w1) and counter (step, 0, w2, w3), (step, 1, w2, w3), ..., as draws."""
+
+    def begin(self, text, step):
+        seed = hashlib.sha256(text.encode()).digest()
+        self.key = [int.from_bytes(seed[i : i + 4], "big") for i in (0, 4, 8, 12)]
+        self.step = step
+        self.block = 0
+        self.words = []
+
+    def word(self):
+        if not self.words:
+            k0, k1, w2, w3 = self.key
+            c0, c1, c2, c3 = self.step, self.block, w2, w3
+            for _ in range(10):
+                p0, p1 = 0xD2511F53 * c0, 0xCD9E8D57 * c2
+                c0, c1, c2, c3 = (p1 >> 32) ^ c1 ^ k0, p1 % 2**32, (p0 >> 32) ^ c3 ^ k1, p0 % 2**32
+                k0, k1 = (k0 + 0x9E3779B9) % 2**32, (k1 + 0xBB67AE85) % 2**32
+            self.words = [c0, c1, c2, c3]
+            self.block += 1
+        return self.words.pop(0)
+
+    def rand(self, size=None):
+        if size is None:
+            return self.word() / 2**32
+        return np.array([self.word() / 2**32 for _ in range(size)])
+
+    def randint(self, low, high, size=None):
+        if size is None:
+            return low + (self.word() * (high - low) >> 32)
+        return np.array([low + (self.word() * (high - low) >> 32) for _ in range(size)])
+
+
+class Numpy:
+    """The package's own generator, the same for all."""
 
     def __init__(self, seed):
-        self.random = np.random.RandomState(seed)
+        random = np.random.RandomState(seed)
+        self.rand, self.randint = random.rand, random.randint
+
+    def begin(self, text, step):
+        pass
+
+
+class Recorder:
+    """Forwards to a source of draws and appends a byte a draw to `log`."""
+
+    def __init__(self, source):
+        self.source = source
         self.log = bytearray()
 
     def rand(self, size=None):
         if size is None:
-            return Draw(self.random.rand(), self.log)
-        values = self.random.rand(size)
+            return Draw(self.source.rand(), self.log)
+        values = self.source.rand(size)
         # Freeway asks for signs of rand - 1/2.
         self.log.extend(2 * CHANCES[1 / 2] + int(value < 0.5) for value in values)
         return values
@@ -83,7 +130,7 @@ class Recorder:
     def randint(self, low, high=None, size=None):
         if high is None:
             low, high = 0, low
-        values = self.random.randint(low, high, size)
+        values = self.source.randint(low, high, size)
         self.log.extend(128 + 8 * (high - low - 1) + int(value) - low for value in np.atleast_1d(values))
         return values
 
@@ -227,9 +274,10 @@ def pack(data):
     return base64.b64encode(zlib.compress(bytes(data), 9)).decode()
 
 
-def record(name, seed, frames):
+def record(name, seed, frames, draws):
     environment = Environment(name)
-    recorder = Recorder(seed)
+    source = Philox() if draws == "philox" else Numpy(seed)
+    recorder = Recorder(source)
     environment.random = environment.env.random = recorder
     random = np.random.default_rng(seed)
     minimal = environment.minimal_action_set()
@@ -239,6 +287,7 @@ def record(name, seed, frames):
     ended = True
     while len(taken) < frames or (not ended and len(taken) < frames + OVERTIME):
         if ended:
+            source.begin(f"task {seed} {episodes}", 0)
             environment.reset()
             environment.last_action = 0
             state = np.packbits(environment.state()).tobytes()
@@ -249,6 +298,7 @@ def record(name, seed, frames):
             episodes += 1
             start = len(taken)
         action = choose(name, environment.env, style, len(taken) - start, random, minimal)
+        source.begin(f"environment {seed}", len(taken))
         reward, ended = environment.act(minimal[action])
         taken.append(action)
         outcomes.append(int(reward) + 128 * int(ended))
@@ -263,6 +313,7 @@ def record(name, seed, frames):
         "origin": f"MinAtar {metadata.version('MinAtar')}, numpy {np.__version__}, test/vectors/minatar.py",
         "game": name,
         "seed": seed,
+        "source": draws,
         "frames": len(taken),
         "episodes": episodes,
         "channels": environment.state_shape()[2],
@@ -283,9 +334,10 @@ def main():
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--frames", type=int, default=24000)
+    parser.add_argument("--draws", choices=["philox", "numpy"], default="philox")
     parser.add_argument("--out", required=True)
     arguments = parser.parse_args()
-    result = record(arguments.game, arguments.seed, arguments.frames)
+    result = record(arguments.game, arguments.seed, arguments.frames, arguments.draws)
     with open(arguments.out, "w") as file:
         json.dump(result, file, separators=(",", ":"))
         file.write("\n")

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { startTensorflow } from '../../src/backends/tensorflow.ts';
 import { policyRoot } from '../../src/policy/index.ts';
@@ -7,25 +7,36 @@ import { createTrainer, encodeTrainerState, trainerStateRoot } from '../../src/t
 import { wordStream } from '../../src/training/random.ts';
 import { permutation } from '../../src/training/shuffle.ts';
 import { words } from '../support/policies.ts';
-import { train, trainerGenesis } from '../support/training.ts';
+import { GOLDEN_WINDOWS, goldenRuns, train } from '../support/training.ts';
 
 /**
- * The same bits everywhere: this file's numbers came from Node 24.21 and were reproduced on Node 20.20 and 22.23
- * (docs/PROTOCOL.md, Training, names the inputs).
+ * The same bits everywhere: this file's numbers came from Node 24.21 and were reproduced on Node 22.23
+ * (docs/PROTOCOL.md, Training, names the inputs). A change of training that is meant writes them anew:
+ * `GRAIL_WRITE_VECTORS=1` and this file.
  */
-const VECTOR = JSON.parse(readFileSync(new URL('./training.json', import.meta.url), 'utf8'));
+const FILE = new URL('./training.json', import.meta.url);
+const VECTOR = JSON.parse(readFileSync(FILE, 'utf8'));
 
-test('four updates at lag 1 give the recorded roots and metrics', async () => {
-  const genesis = trainerGenesis({ learningRate: 0.005 });
-  expect(genesis.trainingWasm).toBe(VECTOR.trainingWasm);
-  const { policies, states, metrics } = train(await createTrainer(genesis), 4);
-  expect(policies.map((policy) => toHex(policyRoot(policy)))).toEqual(VECTOR.policyRoots);
-  expect(states.map((state) => toHex(trainerStateRoot(state)))).toEqual(VECTOR.trainerStateRoots);
-  expect(metrics[3]).toEqual(VECTOR.lastMetrics);
-  expect([...states[0]!.actor.values.slice(0, 4)]).toEqual(VECTOR.initialActor);
-  expect([...policies[0]!.layers[0]!.weight.slice(0, 8)]).toEqual(VECTOR.initialWeights);
-  expect(encodeTrainerState(states[0]!)).toHaveLength(VECTOR.stateBytes);
-});
+test.each(Object.entries(goldenRuns()))(
+  'four updates of %s give the recorded roots and metrics',
+  async (name, { genesis, lag, data }) => {
+    expect(genesis.trainingWasm).toBe(VECTOR.trainingWasm);
+    const { policies, states, metrics } = train(await createTrainer(genesis), GOLDEN_WINDOWS, lag, data);
+    const got = {
+      policyRoots: policies.map((policy) => toHex(policyRoot(policy))),
+      trainerStateRoots: states.map((state) => toHex(trainerStateRoot(state))),
+      lastMetrics: metrics.at(-1),
+      initialActor: [...states[0]!.actor.values.slice(0, 4)],
+      initialWeights: [...policies[0]!.layers[0]!.weight.slice(0, 8)],
+      stateBytes: encodeTrainerState(states[0]!).length,
+    };
+    if (process.env.GRAIL_WRITE_VECTORS) {
+      VECTOR.runs[name] = got;
+      writeFileSync(FILE, `${JSON.stringify(VECTOR, null, 2)}\n`);
+    }
+    expect(got).toEqual(VECTOR.runs[name]);
+  },
+);
 
 test('the shuffle and the word stream give the recorded values', () => {
   expect([...permutation(new Uint8Array(32).fill(1), 0, 10)]).toEqual(VECTOR.permutation);
@@ -39,6 +50,8 @@ test.each([
   [64, 256, 64],
   [250, 64, 1],
   [1, 64, 1],
+  [16, 4096, 36],
+  [2304, 36, 16],
 ])(
   'the pinned binary multiplies [%i, %i] by [%i wide] as sums in index order, each rounded to float32',
   async (rows, inner, columns) => {
@@ -56,10 +69,15 @@ test.each([
       };
     });
     const rounded = Math.fround;
+    const expected = {
+      sums: new Float32Array(rows),
+      plain: new Float32Array(rows * columns),
+      fused: new Float32Array(rows * columns),
+    };
     for (let row = 0; row < rows; row++) {
       let sum = 0;
       for (let k = 0; k < inner; k++) sum = rounded(sum + a[row * inner + k]!);
-      expect(sums[row]).toBe(sum);
+      expected.sums[row] = sum;
       for (let column = 0; column < columns; column++) {
         let [without, withBias] = [0, bias[column]!];
         for (let k = 0; k < inner; k++) {
@@ -67,9 +85,10 @@ test.each([
           without = rounded(without + product);
           withBias = rounded(withBias + product);
         }
-        expect(plain[row * columns + column]).toBe(without);
-        expect(fused[row * columns + column]).toBe(withBias);
+        expected.plain[row * columns + column] = without;
+        expected.fused[row * columns + column] = withBias;
       }
     }
+    expect({ sums, plain, fused }).toEqual(expected);
   },
 );

@@ -5,7 +5,7 @@ import { GRID } from './picture.ts';
 
 /**
  * Asterix: enemies and gold enter from the sides, at most one a lane; the player takes gold and keeps away from
- * enemies. Every 101 or so frames more of them come, and every other time they move faster too.
+ * enemies. Every 102 frames they come more often, and every other time they move faster too.
  */
 
 const LEFT = 1;
@@ -22,10 +22,10 @@ const SLOWEST_MOVE = 5;
 /** Places in an episode's scalars. */
 const PLAYER_X = 0;
 const PLAYER_Y = 1;
-/** Frames between two entities. */
+/** Frames from one entity to the next. */
 const SPAWN_INTERVAL = 2;
 const SPAWN_TIMER = 3;
-/** Frames between two moves. */
+/** Frames from one move to the next. */
 const MOVE_INTERVAL = 4;
 const MOVE_TIMER = 5;
 const RAMP_TIMER = 6;
@@ -120,7 +120,7 @@ class Asterix implements Game {
   status(index: number): string {
     const at = index * SCALARS;
     const s = this.#scalars;
-    return `level ${s[at + RAMP]}: one comes every ${s[at + SPAWN_INTERVAL]} frames, moves every ${s[at + MOVE_INTERVAL]}`;
+    return `level ${s[at + RAMP]}, spawn interval ${s[at + SPAWN_INTERVAL]}, move interval ${s[at + MOVE_INTERVAL]}`;
   }
 
   /** What stands where the player does: gold is taken, an enemy ends the episode. */

@@ -1,3 +1,5 @@
+import { GRID } from './picture.ts';
+
 /** Places of an entity's values. */
 export const X = 0;
 export const Y = 1;
@@ -41,34 +43,49 @@ export class EntityLists {
     this.counts[index] = count + 1;
   }
 
-  /** The first entity at (x, y); −1 when there is none. */
-  find(index: number, x: number, y: number): number {
-    const values = this.values;
+  /** Removes the first entity at (x, y); false when there is none. */
+  removeAt(index: number, x: number, y: number): boolean {
     const count = this.counts[index]!;
     for (let i = 0; i < count; i++) {
       const at = this.at(index, i);
-      if (values[at + X] === x && values[at + Y] === y) return i;
+      if (this.values[at + X] !== x || this.values[at + Y] !== y) continue;
+      this.remove(index, i);
+      return true;
     }
-    return -1;
+    return false;
+  }
+
+  /** Whether row y has an entity that goes the other way. */
+  opposes(index: number, y: number, way: number): boolean {
+    const count = this.counts[index]!;
+    for (let i = 0; i < count; i++) {
+      const at = this.at(index, i);
+      if (this.values[at + Y] === y && this.values[at + WAY] !== way) return true;
+    }
+    return false;
   }
 
   /**
-   * Removes the first entity that equals entity `i` in all values, which may be a twin before it, as Python's
-   * `list.remove` does: the rest of the list moves up. Returns the place that it had.
+   * Sets `out[at..]`, `[10, 10, channels]`, in `channel` where an entity is and in `trail` behind it.
+   *
+   * @param trail −1: none
    */
-  removeLike(index: number, i: number): number {
-    const values = this.values;
-    const like = this.at(index, i);
-    let first = 0;
-    while (first < i && !this.#same(this.at(index, first), like)) first += 1;
+  show(index: number, out: Int8Array, at: number, channels: number, channel: number, trail: number): void {
     const count = this.counts[index]!;
-    values.copyWithin(this.at(index, first), this.at(index, first + 1), this.at(index, count));
-    this.counts[index] = count - 1;
-    return first;
+    for (let i = 0; i < count; i++) {
+      const entity = this.at(index, i);
+      const x = this.values[entity + X]!;
+      const row = at + this.values[entity + Y]! * GRID * channels;
+      out[row + x * channels + channel] = 1;
+      const behind = x - this.values[entity + WAY]!;
+      if (trail >= 0 && behind >= 0 && behind < GRID) out[row + behind * channels + trail] = 1;
+    }
   }
 
-  #same(a: number, b: number): boolean {
-    for (let i = 0; i < WIDTH; i++) if (this.values[a + i] !== this.values[b + i]) return false;
-    return true;
+  /** Removes entity `i`; those after it move up. */
+  remove(index: number, i: number): void {
+    const count = this.counts[index]!;
+    this.values.copyWithin(this.at(index, i), this.at(index, i + 1), this.at(index, count));
+    this.counts[index] = count - 1;
   }
 }

@@ -142,6 +142,8 @@ export const freewayGame: GameDefinition = {
   ],
   glyphs: ['◖◗', '██', '11', '22', '33', '44', '55'],
   actionNames: ['nothing', 'up', 'down'],
+  // The package counts one frame more than its 2,500.
+  maxEpisodeSteps: FRAMES + 1,
   create: (batch) => new Freeway(batch),
 };
 

@@ -26,6 +26,8 @@ export interface GameDefinition {
   readonly glyphs: readonly string[];
   /** The minimal action set of the Python package, in its order; the first does nothing. */
   readonly actionNames: readonly string[];
+  /** Of games whose episodes cannot be longer. */
+  readonly maxEpisodeSteps?: number;
   create(batch: number): Game;
 }
 
@@ -111,7 +113,7 @@ export function createGame(
   return new MinAtarBatch(definition, batch, draws);
 }
 
-/** The environment `MinAtar/NAME-v1` of a game: sticky actions with probability 0.1, difficulty ramping, no time limit. */
+/** The environment `MinAtar/NAME-v1` of a game: sticky actions with probability 0.1, difficulty ramping. */
 export function gameEnvironment(definition: GameDefinition): Environment {
   const { name, summary, channels, actionNames } = definition;
   return {
@@ -123,7 +125,7 @@ export function gameEnvironment(definition: GameDefinition): Environment {
     observed: channels,
     actions: actionNames.length,
     actionNames,
-    maxEpisodeSteps: null,
+    maxEpisodeSteps: definition.maxEpisodeSteps ?? null,
     create: (batch) => createGame(definition, batch),
   };
 }

@@ -8,8 +8,9 @@ import { GRID } from './picture.ts';
  * Seaquest: a submarine shoots fish and enemy submarines, collects divers and surfaces for air before it runs out. Each
  * surfacing costs a diver and makes the game harder; with six divers it pays for the air that is left.
  *
- * The order of the entities and which of two equal ones goes decide later frames, so lists behave as the Python
- * package's do: a list is walked from its end, and an entity leaves by its values.
+ * The order of the entities decides later frames, so lists are walked from their end, as in the Python package. There an
+ * entity leaves by its values, here by its place: no two equal ones are in a list when one of them leaves, except bombs
+ * beyond the edge, which all leave in the same frame.
  */
 
 const LEFT = 1;
@@ -54,7 +55,7 @@ const TRAIL = 3;
 const AIR_GAUGE = 7;
 const DIVER_GAUGE = 8;
 
-/** An enemy comes at most every frame and crosses in 60: there are 61 at most, and as many bombs in their ten frames. */
+/** An enemy comes at most every frame and crosses in 60; a submarine shoots every eleventh frame, a bomb lasts ten at most. */
 const ENEMIES = 64;
 const BOMBS = 128;
 /** A shot comes every fifth frame and lasts ten, a diver comes every thirtieth and lasts sixty. */
@@ -81,19 +82,15 @@ class Seaquest implements Game {
   start(index: number): void {
     const s = this.#scalars;
     const at = index * SCALARS;
+    s.fill(0, at, at + SCALARS);
     s[at + SUB_X] = 5;
-    s[at + SUB_Y] = 0;
     s[at + FACING] = -1;
     s[at + OXYGEN] = AIR;
-    s[at + ABOARD] = 0;
     s[at + SPAWN_INTERVAL] = SLOWEST_SPAWN;
     s[at + SPAWN_TIMER] = SLOWEST_SPAWN;
     s[at + DIVER_TIMER] = DIVER_SPAWN;
     s[at + MOVE_INTERVAL] = SLOWEST_MOVE;
-    s[at + RAMP] = 0;
-    s[at + SHOT_TIMER] = 0;
     s[at + SURFACED] = 1;
-    s[at + ENDED] = 0;
     this.#shots.counts[index] = 0;
     this.#bombs.counts[index] = 0;
     this.#fish.counts[index] = 0;
@@ -142,11 +139,11 @@ class Seaquest implements Game {
     const row = at + s[own + SUB_Y]! * GRID * CHANNELS;
     out[row + s[own + SUB_X]! * CHANNELS] = 1;
     out[row + (s[own + SUB_X]! - s[own + FACING]!) * CHANNELS + 1] = 1;
-    show(this.#shots, index, out, at, 2, false);
-    show(this.#bombs, index, out, at, 4, false);
-    show(this.#fish, index, out, at, 5, true);
-    show(this.#subs, index, out, at, 6, true);
-    show(this.#divers, index, out, at, 9, true);
+    this.#shots.show(index, out, at, CHANNELS, 2, -1);
+    this.#bombs.show(index, out, at, CHANNELS, 4, -1);
+    this.#fish.show(index, out, at, CHANNELS, 5, TRAIL);
+    this.#subs.show(index, out, at, CHANNELS, 6, TRAIL);
+    this.#divers.show(index, out, at, CHANNELS, 9, TRAIL);
     const gauge = at + GAUGE_ROW * GRID * CHANNELS;
     const air = Math.floor((Math.max(0, s[own + OXYGEN]!) * GRID) / AIR);
     for (let x = 0; x < air; x++) out[gauge + x * CHANNELS + AIR_GAUGE] = 1;
@@ -186,10 +183,10 @@ class Seaquest implements Game {
       const y = v[at + Y]!;
       v[at + X] = x;
       if (x >= 0 && x <= LAST) {
-        if (!remove(this.#fish, index, x, y) && !remove(this.#subs, index, x, y)) continue;
+        if (!this.#fish.removeAt(index, x, y) && !this.#subs.removeAt(index, x, y)) continue;
         hits += 1;
       }
-      shots.removeLike(index, i);
+      shots.remove(index, i);
     }
     return hits;
   }
@@ -214,7 +211,7 @@ class Seaquest implements Game {
         taken = !gone && this.#meets(scalars, x, v[at + Y]!) && this.#scalars[scalars + ABOARD]! < DIVERS;
       }
       if (taken) this.#scalars[scalars + ABOARD]! += 1;
-      if (taken || gone) divers.removeLike(index, i);
+      if (taken || gone) divers.remove(index, i);
     }
   }
 
@@ -233,7 +230,7 @@ class Seaquest implements Game {
       const shoot = v[at + SHOOT]!;
       let x = v[at + X]!;
       if (this.#meets(scalars, x, y)) this.#scalars[scalars + ENDED] = 1;
-      let place = i;
+      let gone = false;
       if (v[at + MOVE] !== 0) {
         v[at + MOVE]! -= 1;
       } else {
@@ -241,17 +238,19 @@ class Seaquest implements Game {
         x += way;
         v[at + X] = x;
         if (x < 0 || x > LAST) {
-          place = enemies.removeLike(index, i) < i ? i - 1 : -1;
+          gone = true;
         } else if (this.#meets(scalars, x, y)) {
           this.#scalars[scalars + ENDED] = 1;
-        } else if (remove(this.#shots, index, x, y)) {
+        } else if (this.#shots.removeAt(index, x, y)) {
+          gone = true;
           hits += 1;
-          place = enemies.removeLike(index, i) < i ? i - 1 : -1;
         }
       }
-      if (!armed) continue;
-      if (shoot === 0) this.#bombs.add(index, x, y, way, 0, 0);
-      if (place >= 0) v[enemies.at(index, place) + SHOOT] = shoot === 0 ? ENEMY_SHOT : shoot - 1;
+      if (armed) {
+        if (shoot === 0) this.#bombs.add(index, x, y, way, 0, 0);
+        v[at + SHOOT] = shoot === 0 ? ENEMY_SHOT : shoot - 1;
+      }
+      if (gone) enemies.remove(index, i);
     }
     return hits;
   }
@@ -266,7 +265,7 @@ class Seaquest implements Game {
       if (this.#meets(scalars, v[at + X]!, y)) this.#scalars[scalars + ENDED] = 1;
       const x = v[at + X]! + v[at + WAY]!;
       v[at + X] = x;
-      if (x < 0 || x > LAST) bombs.removeLike(index, i);
+      if (x < 0 || x > LAST) bombs.remove(index, i);
       else if (this.#meets(scalars, x, y)) this.#scalars[scalars + ENDED] = 1;
     }
   }
@@ -307,7 +306,7 @@ class Seaquest implements Game {
     const isSub = draws.chance(THIRD);
     const y = 1 + draws.below(DEEPEST);
     const way = fromLeft ? 1 : -1;
-    if (meetsTraffic(this.#subs, index, y, way) || meetsTraffic(this.#fish, index, y, way)) return;
+    if (this.#subs.opposes(index, y, way) || this.#fish.opposes(index, y, way)) return;
     const move = this.#scalars[index * SCALARS + MOVE_INTERVAL]!;
     const x = fromLeft ? 0 : LAST;
     if (isSub) this.#subs.add(index, x, y, way, move, ENEMY_SHOT);
@@ -316,41 +315,6 @@ class Seaquest implements Game {
 
   #meets(at: number, x: number, y: number): boolean {
     return this.#scalars[at + SUB_X] === x && this.#scalars[at + SUB_Y] === y;
-  }
-}
-
-/** Removes the first entity at (x, y), if there is one. */
-function remove(list: EntityLists, index: number, x: number, y: number): boolean {
-  const found = list.find(index, x, y);
-  if (found < 0) return false;
-  list.removeLike(index, found);
-  return true;
-}
-
-function meetsTraffic(list: EntityLists, index: number, y: number, way: number): boolean {
-  for (let i = list.counts[index]! - 1; i >= 0; i--) {
-    const at = list.at(index, i);
-    if (list.values[at + Y] === y && list.values[at + WAY] !== way) return true;
-  }
-  return false;
-}
-
-/** Sets the cells of a list's entities, and those behind them in the trail channel. */
-function show(
-  list: EntityLists,
-  index: number,
-  out: Int8Array,
-  at: number,
-  channel: number,
-  trail: boolean,
-): void {
-  for (let i = list.counts[index]! - 1; i >= 0; i--) {
-    const entity = list.at(index, i);
-    const x = list.values[entity + X]!;
-    const row = at + list.values[entity + Y]! * GRID * CHANNELS;
-    out[row + x * CHANNELS + channel] = 1;
-    const behind = x - list.values[entity + WAY]!;
-    if (trail && behind >= 0 && behind <= LAST) out[row + behind * CHANNELS + TRAIL] = 1;
   }
 }
 

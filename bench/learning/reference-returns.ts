@@ -8,12 +8,12 @@ import {
   countdownApply,
   countdownResult,
   countdownTask,
-} from '../src/environments/countdown.ts';
-import type { Environment } from '../src/environments/index.ts';
-import { SAT_CLAUSES, SAT_VARIABLES, satClauses } from '../src/environments/sat.ts';
-import { seedBlock, seedWords } from '../src/policy/philox.ts';
-import { u32 } from '../src/protocol/bytes.ts';
-import { sha256, tag } from '../src/protocol/hash.ts';
+} from '../../src/environments/countdown.ts';
+import type { Environment } from '../../src/environments/index.ts';
+import { SAT_CLAUSES, SAT_VARIABLES, satClauses } from '../../src/environments/sat.ts';
+import { seedBlock, seedWords } from '../../src/policy/philox.ts';
+import { u32 } from '../../src/protocol/bytes.ts';
+import { sha256, tag } from '../../src/protocol/hash.ts';
 
 export interface ReferenceReturn {
   readonly mean: number;
