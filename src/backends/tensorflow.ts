@@ -18,7 +18,10 @@ import { wasmBinaryPath } from './wasm-binary.ts';
 /** The backends of TensorFlow.js that this project runs in Node without anything else installed. */
 export type TensorflowName = 'cpu' | 'wasm';
 
-/** float32 values that one pass may hold in its widest layer (16 MiB): a full wasm heap corrupts silently. */
+/**
+ * float32 values that one pass may hold in its widest layer (4 MiB; a pass holds some five such a layer): a full wasm
+ * heap corrupts silently, and larger passes are slower, being out of the processor's caches.
+ */
 const PASS_VALUES = 1_048_576;
 
 /** Starts run one after another: the engine gives up a start that another overtakes. */
