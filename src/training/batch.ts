@@ -52,10 +52,7 @@ export function concatenate(
   return batch;
 }
 
-/**
- * Rows of one tensor operation over a whole batch. Part of the protocol, as a float's last bit may depend on how many
- * rows go through a kernel together.
- */
+/** Rows of one tensor operation over a whole batch: a bound on its memory. No row's result depends on the others. */
 const PASS_ROWS = 4096;
 
 /** Runs `pass` over rows [from, to) in passes of 4,096 rows: `[rows, width]` float32 in all. */

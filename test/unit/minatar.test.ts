@@ -32,7 +32,15 @@ test('the five games have the package’s names, shapes and minimal action sets'
     ['MinAtar/Seaquest-v1', 10, 6],
     ['MinAtar/SpaceInvaders-v1', 6, 4],
   ]);
-  for (const { id, shape, observation, observed, actions, actionNames, maxEpisodeSteps } of minatarEnvironments) {
+  for (const {
+    id,
+    shape,
+    observation,
+    observed,
+    actions,
+    actionNames,
+    maxEpisodeSteps,
+  } of minatarEnvironments) {
     expect(shape.slice(0, 2)).toEqual([10, 10]);
     expect(observation).toBe(100 * shape[2]!);
     expect(observed).toHaveLength(shape[2]!);

@@ -14,6 +14,7 @@ import {
   type UpdateResult,
 } from '../../src/training/index.ts';
 import {
+  type Collection,
   collect,
   gridGenesis,
   grpoGenesis,
@@ -187,6 +188,16 @@ test.each([
   expect(result.metrics.outcome).toBe('TRAINING_NOT_FINITE');
 });
 
+test('a reward that is not a number discards a GRPO update, too', async () => {
+  const grpo = await createTrainer(grpoGenesis());
+  const start = grpo.initialise();
+  const data = collect(start.policy, 0, IN_GROUPS);
+  data.rollouts[0]!.rewards[0] = Number.NaN;
+  const result = grpo.update({ ...start, staleness: 0, ...data });
+  expect(result.state).toBe(start.state);
+  expect(result.metrics.outcome).toBe('TRAINING_NOT_FINITE');
+});
+
 test('a learning rate that drives latents out of float32 discards the update', async () => {
   const wild = await createTrainer(trainerGenesis({ learningRate: 1, maxGradientNorm: 1e300 }));
   const input = firstInput();
@@ -225,8 +236,13 @@ test('every step is in one minibatch an epoch, and minibatches differ by one row
 test('no tensor outlives an update, discarded ones included', async () => {
   const tf = await startTensorflow('wasm');
   trainer.update(firstInput());
+  const others: [Trainer, Partial<Collection>][] = [
+    [await createTrainer(grpoGenesis()), IN_GROUPS],
+    [await createTrainer(gridGenesis()), ON_GRID],
+  ];
   const { numTensors, numBytes } = tf.memory();
   train(trainer, 2);
+  for (const [other, data] of others) train(other, 2, 1, data);
   const broken = firstInput();
   broken.rollouts[0]!.rewards[0] = Number.NaN;
   trainer.update(broken);
