@@ -8,6 +8,7 @@ import {
   patchIndices,
   positions,
   weightRows,
+  widestValues,
 } from '../policy/architecture.ts';
 import { checkObservations } from '../policy/forward.ts';
 import { checkPolicy } from '../policy/quantiser.ts';
@@ -155,11 +156,7 @@ function loadPolicy(name: TensorflowName, policy: Policy): LoadedPolicy {
       scale: tf.keep(tf.scalar(1 / (1 << layer.shift))),
     };
   });
-  const widest = Math.max(
-    architecture.observation,
-    ...architecture.layers.map((layer) => Math.max(layerOutputs(layer), positions(layer) * fanIn(layer))),
-  );
-  const rowsPerPass = Math.max(1, Math.floor(PASS_VALUES / widest));
+  const rowsPerPass = Math.max(1, Math.floor(PASS_VALUES / widestValues(architecture.layers)));
   const [first] = architecture.layers;
   const firstPatches = first?.type === 'conv2d' ? patchIndices(first) : null;
   const pass = (observations: Int8Array, rows: number): Int32Array =>

@@ -19,6 +19,15 @@ export const PROOF_BYTES = 256;
 /** A commitment whose mismatching steps exceed this fraction of all steps did not run the window's policy at all. */
 export const POLICY_MISMATCH_FRACTION = 1 / 16;
 
+/** Weights of one layer: those of the widest dense layer, 1,024 by 4,096. */
+export const MAX_LAYER_WEIGHTS = 4_194_304;
+
+/**
+ * float32 values that a minibatch may have in the widest layer (128 MiB; an update holds some ten such tensors): a full
+ * wasm heap, 4 GiB, corrupts silently.
+ */
+export const MAX_MINIBATCH_VALUES = 33_554_432;
+
 /** Bytes of packed actions that a commit may carry. */
 export const MAX_ACTION_BYTES = 1_048_576;
 

@@ -3,8 +3,11 @@ import { environmentById } from '../environments/index.ts';
 import {
   architectureSchema,
   hiddenLayerSchema,
+  type LayerShape,
   layerShapes,
   observationShape,
+  weightCount,
+  widestValues,
 } from '../policy/architecture.ts';
 import { GUMBEL_TABLE_SHA256 } from '../policy/gumbel.ts';
 import { checkShifts } from '../policy/quantiser.ts';
@@ -12,7 +15,12 @@ import { packedBytes } from '../protocol/actions.ts';
 import { canonicalBytes } from '../protocol/canonical.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { sha256, tag } from '../protocol/hash.ts';
-import { MAX_ACTION_BYTES, MAX_OBSERVATION_BYTES } from './constants.ts';
+import {
+  MAX_ACTION_BYTES,
+  MAX_LAYER_WEIGHTS,
+  MAX_MINIBATCH_VALUES,
+  MAX_OBSERVATION_BYTES,
+} from './constants.ts';
 
 const hex = (bytes: number) =>
   z
@@ -192,7 +200,7 @@ function checkFit(genesis: Genesis, invalid: (message: string) => GrailError): v
     throw invalid(`${id} has ${observation} observed values and ${actions} actions, the architecture others`);
   }
   checkShifts(genesis);
-  checkCritic(genesis, invalid);
+  checkNetworks(genesis, invalid);
   if (genesis.algorithm.name === 'grpo') {
     if (genesis.groupSize < 2)
       throw invalid('GRPO compares the slots of a group: groupSize must be 2 or more');
@@ -210,14 +218,30 @@ function checkFit(genesis: Genesis, invalid: (message: string) => GrailError): v
   }
 }
 
-/** A critic with convolutions reads the observation as the architecture's first layer does. */
-function checkCritic({ algorithm, architecture }: Genesis, invalid: (message: string) => GrailError): void {
-  if (algorithm.name !== 'ppo') return;
-  try {
-    layerShapes(observationShape(architecture), algorithm.criticHidden);
-  } catch (error) {
-    if (!(error instanceof GrailError)) throw error;
-    throw invalid(`algorithm.criticHidden: ${error.message}`);
+/**
+ * Whether the networks can be trained: a critic with convolutions reads the observation as the architecture's first layer
+ * does, and a minibatch fits the trainer's memory.
+ */
+function checkNetworks({ algorithm, architecture }: Genesis, invalid: (message: string) => GrailError): void {
+  const layers: LayerShape[] = [...architecture.layers];
+  if (algorithm.name === 'ppo') {
+    try {
+      layers.push(...layerShapes(observationShape(architecture), algorithm.criticHidden));
+    } catch (error) {
+      if (!(error instanceof GrailError)) throw error;
+      throw invalid(`algorithm.criticHidden: ${error.message}`);
+    }
+  }
+  const large = layers.findIndex((layer) => weightCount(layer) > MAX_LAYER_WEIGHTS);
+  if (large >= architecture.layers.length) {
+    const at = large - architecture.layers.length;
+    throw invalid(`algorithm.criticHidden: layer ${at} has more than ${MAX_LAYER_WEIGHTS} weights`);
+  }
+  const values = algorithm.minibatch * widestValues(layers);
+  if (values > MAX_MINIBATCH_VALUES) {
+    throw invalid(
+      `algorithm.minibatch: ${values} values in the widest layer, more than ${MAX_MINIBATCH_VALUES}: lower it`,
+    );
   }
 }
 

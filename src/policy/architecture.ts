@@ -42,6 +42,8 @@ export const layerSchema = z.discriminatedUnion('type', [denseLayerSchema, conv2
 
 /** The most values that a layer may take or give. */
 const MAX_VALUES = 65_536;
+/** The most values that a layer's kernel patches may have together. */
+const MAX_PATCH_VALUES = 1_048_576;
 /** The longest row of weights: with int8 times int8 its sum stays below 2^24. */
 const MAX_FAN_IN = 1024;
 
@@ -68,6 +70,9 @@ export const architectureSchema = z
       }
       if (Math.max(layerInputs(layer), layerOutputs(layer)) > MAX_VALUES) {
         report(at, `layer ${index} takes or gives more than ${MAX_VALUES} values`, layer);
+      }
+      if (positions(layer) * fanIn(layer) > MAX_PATCH_VALUES) {
+        report(at, `layer ${index} has kernel patches of more than ${MAX_PATCH_VALUES} values`, layer);
       }
       if (layerInputs(layer) !== width) {
         report(
@@ -181,6 +186,14 @@ export function layerOutputs(layer: LayerShape): number {
 /** Products in one accumulator: the length of a weight row and of a patch. */
 export function fanIn(layer: LayerShape): number {
   return layer.type === 'dense' ? layer.in : layer.kernel * layer.kernel * layer.cin;
+}
+
+/** The most values that one observation has at once: a layer's input, its kernel patches or its output. */
+export function widestValues(layers: readonly LayerShape[]): number {
+  return layers.reduce(
+    (most, layer) => Math.max(most, layerInputs(layer), positions(layer) * fanIn(layer), layerOutputs(layer)),
+    0,
+  );
 }
 
 /** Weights of a layer. */

@@ -19,6 +19,7 @@ export {
   positions,
   weightCount,
   weightRows,
+  widestValues,
 } from './architecture.ts';
 export { checkObservations, forward, trace } from './forward.ts';
 export { GUMBEL_MAX, GUMBEL_MIN, GUMBEL_TABLE_SHA256, gumbelTable } from './gumbel.ts';

@@ -1,6 +1,6 @@
 import type { Rollouts } from '../environments/slots.ts';
 import type { Architecture } from '../policy/architecture.ts';
-import type { Matrix, Tensorflow } from './layers.ts';
+import type { Matrix, NetworkLayout, Tensorflow } from './layers.ts';
 
 /** All miners' steps in a row: miner by miner, slot by slot, step by step. */
 export interface Batch {
@@ -52,19 +52,26 @@ export function concatenate(
   return batch;
 }
 
-/** Rows of one tensor operation over a whole batch: a bound on its memory. No row's result depends on the others. */
+/** The most rows of one tensor operation over a whole batch, and the most values: a full wasm heap corrupts silently. */
 const PASS_ROWS = 4096;
+const PASS_VALUES = 16_777_216;
 
-/** Runs `pass` over rows [from, to) in passes of 4,096 rows: `[rows, width]` float32 in all. */
+/** Rows of a pass through a network. No row's result depends on the others. */
+export function passRows({ widest }: NetworkLayout): number {
+  return Math.max(1, Math.min(PASS_ROWS, Math.floor(PASS_VALUES / widest)));
+}
+
+/** Runs `pass` over rows [from, to) in passes of `most` rows: `[rows, width]` float32 in all. */
 export function inPasses(
   tf: Tensorflow,
   rows: number,
   width: number,
   pass: (from: number, to: number) => Matrix,
+  most = PASS_ROWS,
 ): Float32Array {
   const out = new Float32Array(rows * width);
-  for (let from = 0; from < rows; from += PASS_ROWS) {
-    const to = Math.min(rows, from + PASS_ROWS);
+  for (let from = 0; from < rows; from += most) {
+    const to = Math.min(rows, from + most);
     out.set(
       withoutTensors(tf, () => pass(from, to).dataSync<'float32'>()),
       from * width,

@@ -6,6 +6,7 @@ import {
   patchIndices,
   positions,
   weightRows,
+  widestValues,
 } from '../policy/architecture.ts';
 
 /** The TensorFlow.js module, as `import * as tf` gives it. Passed in: training never chooses its own backend. */
@@ -34,6 +35,8 @@ export interface NetworkLayout {
   readonly layers: readonly LayerLayout[];
   /** Parameters in all. */
   readonly size: number;
+  /** The most values that one observation has at once. */
+  readonly widest: number;
 }
 
 /** The layout of a network of these layers. */
@@ -53,7 +56,7 @@ export function networkLayout(layers: readonly LayerShape[]): NetworkLayout {
       bias: weight + rows * width,
     };
   });
-  return { layers: layouts, size };
+  return { layers: layouts, size, widest: widestValues(layers) };
 }
 
 /** `[rows, columns]` row-major to `[columns, rows]`, each value times `scale`. */

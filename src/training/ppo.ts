@@ -1,7 +1,7 @@
 import type { PpoParams } from '../params/genesis.ts';
 import { adamStep, cloneOptimised, gradientNorm } from './adam.ts';
 import { estimateAdvantages } from './advantages.ts';
-import { concatenate, gatherRows, inPasses, observationTensor, withoutTensors } from './batch.ts';
+import { concatenate, gatherRows, inPasses, observationTensor, passRows, withoutTensors } from './batch.ts';
 import { floatForward } from './float-network.ts';
 import { valueLoss } from './losses.ts';
 import {
@@ -52,10 +52,16 @@ export const ppoUpdate: Algorithm<PpoParams> = (tf, params, makeActor, input) =>
   model.set(actor.values);
   const start = measureStaleness(tf, model, batch, input, algorithm.importanceCap);
   const evaluate = (rows: Int8Array) =>
-    inPasses(tf, rows.length / width, 1, (from, to) => {
-      const x = observationTensor(tf, rows, width, from, to);
-      return floatForward(tf, layout, critic.values, x, observationUnit).output;
-    });
+    inPasses(
+      tf,
+      rows.length / width,
+      1,
+      (from, to) => {
+        const x = observationTensor(tf, rows, width, from, to);
+        return floatForward(tf, layout, critic.values, x, observationUnit).output;
+      },
+      passRows(layout),
+    );
   const values = evaluate(observations);
   const advantages = new Float32Array(steps);
   const returns = new Float32Array(steps);

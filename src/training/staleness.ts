@@ -1,6 +1,6 @@
 import { LOGIT_FRACTION_BITS } from '../params/constants.ts';
 import type { Actor } from './actor.ts';
-import { type Batch, inPasses, observationTensor } from './batch.ts';
+import { type Batch, inPasses, observationTensor, passRows } from './batch.ts';
 import type { Matrix, Tensorflow } from './layers.ts';
 import type { UpdateInput } from './update.ts';
 
@@ -36,7 +36,7 @@ export function measureStaleness(
 ): Staleness {
   const { steps, width, choices, observations, actions, logits } = batch;
   const logProbabilities = (run: (from: number, to: number) => Matrix) =>
-    inPasses(tf, steps, choices, (from, to) => tf.logSoftmax(run(from, to)));
+    inPasses(tf, steps, choices, (from, to) => tf.logSoftmax(run(from, to)), passRows(actor.layout));
   const exponential = (values: Float32Array, columns: number) =>
     inPasses(tf, steps, columns, (from, to) =>
       tf.exp(tf.tensor2d(values.subarray(from * columns, to * columns), [to - from, columns])),

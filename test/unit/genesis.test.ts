@@ -80,6 +80,16 @@ const WRONG: [string, Partial<Genesis>, RegExp][] = [
     /algorithm\.criticHidden: layer 0: a convolution/,
   ],
   [
+    'a minibatch that does not fit the trainer’s memory',
+    { algorithm: { ...ppo, minibatch: 65_536, criticHidden: [1024] } },
+    /algorithm\.minibatch: 67108864 values/,
+  ],
+  [
+    'a critic with more weights than a layer may have',
+    { algorithm: { ...ppo, criticHidden: [4096, 4096] } },
+    /algorithm\.criticHidden: layer 1 has more than 4194304 weights/,
+  ],
+  [
     'a convolution after a dense layer of the critic',
     { algorithm: { ...ppo, criticHidden: [4, convolution] } },
     /algorithm\.criticHidden: layer 1: a convolution/,
