@@ -86,7 +86,7 @@ const COLUMNS: readonly {
 }[] = [
   { title: 'window', width: 6, cell: (r) => String(r.window) },
   { title: 'policy', width: 6, cell: (r) => String(r.policyVersion) },
-  { title: 'return', width: 7, cell: (_, meanReturn) => meanReturn?.toFixed(1) ?? '–' },
+  { title: 'return', width: 7, cell: (_, meanReturn) => returnText(meanReturn) },
   { title: 'rollouts', width: 8, cell: (r) => String(r.rollouts) },
   { title: 'steps', width: 6, cell: (r) => String(r.steps) },
   { title: 'proofs', width: 6, cell: (r) => String(r.proofs) },
@@ -97,6 +97,9 @@ const COLUMNS: readonly {
   { title: 'open', width: 5, cell: (r) => r.seconds.opening.toFixed(1) },
   { title: 'prove', width: 5, cell: (r) => r.seconds.prove.toFixed(1) },
 ];
+
+/** Small returns are fractions of a task solved: they need the digits. */
+const returnText = (mean: number | null) => (mean === null ? '–' : mean.toFixed(Math.abs(mean) < 10 ? 3 : 1));
 
 const percent = (r: WindowReport) => `(${((100 * r.patchBytes) / r.fullBytes).toFixed(0)}%)`;
 
