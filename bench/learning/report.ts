@@ -78,7 +78,7 @@ function table(rows: readonly Row[]): string {
     );
   const lines = TASKS.map((task) => {
     const [exact, float] = [statistic(of(task, 'exact')), statistic(of(task, 'float'))];
-    const steps = `${task.steps / 1000} k`;
+    const steps = task.steps % 1_000_000 === 0 ? `${task.steps / 1_000_000} M` : `${task.steps / 1000} k`;
     return `| ${task.task} | ${task.algorithm.toUpperCase()} | ${steps} | ${shown(exact)} | ${shown(float)} | ${verdict(exact, float)} | ${randomReturns(task.task)} | ${task.reference?.text ?? '–'} |`;
   });
   const done = new Set(rows.map(keyText));
@@ -87,9 +87,11 @@ function table(rows: readonly Row[]): string {
       (['exact', 'float'] as const).map((arithmetic) => keyText({ task, algorithm, seed, arithmetic })),
     ),
   ).filter((key) => !done.has(key));
-  const sources = [
-    ...new Set(TASKS.flatMap(({ reference }) => (reference === null ? [] : [reference.source]))),
-  ];
+  const tasksOf = new Map<string, Set<string>>();
+  for (const { task, reference } of TASKS) {
+    if (reference === null) continue;
+    tasksOf.set(reference.source, (tasksOf.get(reference.source) ?? new Set()).add(task));
+  }
   const mismatch = rows.reduce((most, row) => Math.max(most, row.mismatchKl ?? 0), 0);
   return [
     '# Learning',
@@ -105,7 +107,13 @@ function table(rows: readonly Row[]): string {
     '',
     '"Exact no worse" compares the means and allows one standard deviation, the larger of the two.',
     `The largest mismatch KL of all exact runs: ${mismatch}.`,
-    ...sources.map((source) => `Published: ${source}.`),
+    '',
+    'Where the last column comes from:',
+    '',
+    ...[...tasksOf].map(([source, names]) => `- ${[...names].join(', ')}: ${source}`),
+    '',
+    'The MinAtar paper (Young and Tian, arXiv 1903.03176) prints curves over 5 M frames and no table; where a game has no published number here,',
+    'none at 1 M steps was found.',
     '',
     '![Learning curves](learning/curves.svg)',
     '',
