@@ -23,10 +23,16 @@ export const POLICY_MISMATCH_FRACTION = 1 / 16;
 export const MAX_LAYER_WEIGHTS = 4_194_304;
 
 /**
- * float32 values that a minibatch may have in the widest layer (128 MiB; an update holds some ten such tensors): a full
- * wasm heap, 4 GiB, corrupts silently.
+ * float32 values that a minibatch may take, actor and critic together (1 GiB): a full wasm heap, 4 GiB, ends an update
+ * without a verdict, or corrupts it.
  */
-export const MAX_MINIBATCH_VALUES = 33_554_432;
+export const MAX_MINIBATCH_VALUES = 268_435_456;
+
+/** Bytes of one miner's replayed rollouts at maxSlots: a replica holds those of a window's miners together. */
+export const MAX_ROLLOUT_BYTES = 268_435_456;
+
+/** Accumulators that one proof may cover: its trace and statement are packed field by field. */
+export const MAX_PROOF_ACCUMULATORS = 1_048_576;
 
 /** Bytes of packed actions that a commit may carry. */
 export const MAX_ACTION_BYTES = 1_048_576;

@@ -4,10 +4,11 @@ import {
   architectureSchema,
   hiddenLayerSchema,
   type LayerShape,
+  layerOutputs,
   layerShapes,
   observationShape,
+  trainingValues,
   weightCount,
-  widestValues,
 } from '../policy/architecture.ts';
 import { GUMBEL_TABLE_SHA256 } from '../policy/gumbel.ts';
 import { checkShifts } from '../policy/quantiser.ts';
@@ -20,6 +21,8 @@ import {
   MAX_LAYER_WEIGHTS,
   MAX_MINIBATCH_VALUES,
   MAX_OBSERVATION_BYTES,
+  MAX_PROOF_ACCUMULATORS,
+  MAX_ROLLOUT_BYTES,
 } from './constants.ts';
 
 const hex = (bytes: number) =>
@@ -211,6 +214,19 @@ function checkFit(genesis: Genesis, invalid: (message: string) => GrailError): v
   if (packedBytes(genesis.maxSlots * genesis.stepsPerSlot, actions) > MAX_ACTION_BYTES) {
     throw invalid(`maxSlots · stepsPerSlot actions take more than the ${MAX_ACTION_BYTES} bytes of a commit`);
   }
+  // Observations, logits, and what else a step has: action, reward, ends.
+  const rolloutBytes = genesis.maxSlots * genesis.stepsPerSlot * (observation + 4 * actions + 16);
+  if (rolloutBytes > MAX_ROLLOUT_BYTES) {
+    throw invalid(
+      `maxSlots · stepsPerSlot: a miner's rollouts may take ${rolloutBytes} bytes, more than ${MAX_ROLLOUT_BYTES}`,
+    );
+  }
+  const accumulators = architecture.layers.reduce((sum, layer) => sum + layerOutputs(layer), 0);
+  if (genesis.stepsPerProof * accumulators > MAX_PROOF_ACCUMULATORS) {
+    throw invalid(
+      `stepsPerProof: a proof of ${genesis.stepsPerProof} steps covers more than ${MAX_PROOF_ACCUMULATORS} accumulators`,
+    );
+  }
   if (genesis.challengesPerMiner * observation > MAX_OBSERVATION_BYTES) {
     throw invalid(
       `the challenged observations take more than the ${MAX_OBSERVATION_BYTES} bytes of an opening`,
@@ -237,10 +253,10 @@ function checkNetworks({ algorithm, architecture }: Genesis, invalid: (message: 
     const at = large - architecture.layers.length;
     throw invalid(`algorithm.criticHidden: layer ${at} has more than ${MAX_LAYER_WEIGHTS} weights`);
   }
-  const values = algorithm.minibatch * widestValues(layers);
+  const values = algorithm.minibatch * trainingValues(layers);
   if (values > MAX_MINIBATCH_VALUES) {
     throw invalid(
-      `algorithm.minibatch: ${values} values in the widest layer, more than ${MAX_MINIBATCH_VALUES}: lower it`,
+      `algorithm.minibatch: an update of it takes ${values} values, more than ${MAX_MINIBATCH_VALUES}: lower it`,
     );
   }
 }

@@ -44,6 +44,8 @@ export const layerSchema = z.discriminatedUnion('type', [denseLayerSchema, conv2
 const MAX_VALUES = 65_536;
 /** The most values that a layer's kernel patches may have together. */
 const MAX_PATCH_VALUES = 1_048_576;
+/** The most products of one observation: each is computed for every step by every replica. */
+const MAX_PRODUCTS = 134_217_728;
 /** The longest row of weights: with int8 times int8 its sum stays below 2^24. */
 const MAX_FAN_IN = 1024;
 
@@ -89,6 +91,9 @@ export const architectureSchema = z
         );
       }
       width = layerOutputs(layer);
+    }
+    if (products(layers) > MAX_PRODUCTS) {
+      report(['layers'], `an observation takes more than ${MAX_PRODUCTS} products`, products(layers));
     }
     if (width !== actions) {
       report(['layers'], `the last layer gives ${width} logits for ${actions} actions`, width);
@@ -196,16 +201,42 @@ export function widestValues(layers: readonly LayerShape[]): number {
   );
 }
 
+/**
+ * Values that one observation takes while a network is differentiated, all layers together: each layer's input, its kernel
+ * patches twice, and eight times its output (sums, roundings, masks, gradients). A bound, not a count.
+ */
+export function trainingValues(layers: readonly LayerShape[]): number {
+  return layers.reduce((sum, layer) => {
+    const patches = layer.type === 'dense' ? 0 : positions(layer) * fanIn(layer);
+    return sum + layerInputs(layer) + 2 * patches + 8 * layerOutputs(layer);
+  }, 0);
+}
+
+/** Products that one observation takes, all layers together. */
+export function products(layers: readonly LayerShape[]): number {
+  return layers.reduce((sum, layer) => sum + layerOutputs(layer) * fanIn(layer), 0);
+}
+
 /** Weights of a layer. */
 export function weightCount(layer: LayerShape): number {
   return weightRows(layer) * fanIn(layer);
 }
 
+const patchTables = new WeakMap<LayerShape, Uint32Array>();
+
 /**
  * The im2col table of a layer, `[positions, fanIn]`: which value of its input stands at each place of each patch. Of a
- * dense layer it is 0 … in − 1.
+ * dense layer it is 0 … in − 1. Made once for each layer object, so it is not to be written to.
  */
 export function patchIndices(layer: LayerShape): Uint32Array {
+  const known = patchTables.get(layer);
+  if (known !== undefined) return known;
+  const table = makePatchIndices(layer);
+  patchTables.set(layer, table);
+  return table;
+}
+
+function makePatchIndices(layer: LayerShape): Uint32Array {
   if (layer.type === 'dense') return Uint32Array.from({ length: layer.in }, (_, i) => i);
   const { width, cin, kernel, stride } = layer;
   const [rows, columns] = outputGrid(layer);

@@ -17,6 +17,8 @@ export {
   type Policy,
   patchIndices,
   positions,
+  products,
+  trainingValues,
   weightCount,
   weightRows,
   widestValues,

@@ -54,11 +54,11 @@ export function concatenate(
 
 /** The most rows of one tensor operation over a whole batch, and the most values: a full wasm heap corrupts silently. */
 const PASS_ROWS = 4096;
-const PASS_VALUES = 16_777_216;
+const PASS_VALUES = 67_108_864;
 
 /** Rows of a pass through a network. No row's result depends on the others. */
-export function passRows({ widest }: NetworkLayout): number {
-  return Math.max(1, Math.min(PASS_ROWS, Math.floor(PASS_VALUES / widest)));
+export function passRows({ trainingValues }: NetworkLayout): number {
+  return Math.max(1, Math.min(PASS_ROWS, Math.floor(PASS_VALUES / trainingValues)));
 }
 
 /** Runs `pass` over rows [from, to) in passes of `most` rows: `[rows, width]` float32 in all. */

@@ -5,8 +5,8 @@ import {
   layerInputs,
   patchIndices,
   positions,
+  trainingValues,
   weightRows,
-  widestValues,
 } from '../policy/architecture.ts';
 
 /** The TensorFlow.js module, as `import * as tf` gives it. Passed in: training never chooses its own backend. */
@@ -35,8 +35,8 @@ export interface NetworkLayout {
   readonly layers: readonly LayerLayout[];
   /** Parameters in all. */
   readonly size: number;
-  /** The most values that one observation has at once. */
-  readonly widest: number;
+  /** Values that one observation takes while the network is differentiated. */
+  readonly trainingValues: number;
 }
 
 /** The layout of a network of these layers. */
@@ -56,7 +56,7 @@ export function networkLayout(layers: readonly LayerShape[]): NetworkLayout {
       bias: weight + rows * width,
     };
   });
-  return { layers: layouts, size, widest: widestValues(layers) };
+  return { layers: layouts, size, trainingValues: trainingValues(layers) };
 }
 
 /** `[rows, columns]` row-major to `[columns, rows]`, each value times `scale`. */

@@ -30,6 +30,9 @@ export interface PolicyLoss {
   readonly dLogits: Float32Array;
 }
 
+/** The largest float32: an infinite ratio times a weight or an advantage of 0 would be no number. */
+const LARGEST_RATIO = 3.4028234663852886e38;
+
 /**
  * The clipped surrogate −w·min(r·A, clip(r, 1 − clipLow, 1 + clipHigh)·A) less the entropy bonus, and its gradient in
  * closed form: with g = ∂surrogate/∂log π(a) = −w·r·A, or 0 on the clipped branch, and the entropy H,
@@ -47,7 +50,7 @@ export function policyLoss(input: PolicyLossInput): PolicyLoss {
   let approxKl = 0;
   let clippedRows = 0;
   for (let row = 0; row < rows; row++) {
-    const r = ratio[row]!;
+    const r = Math.min(ratio[row]!, LARGEST_RATIO);
     const advantage = input.advantages[row]!;
     const weight = input.weights[row]!;
     const unclipped = r * advantage;

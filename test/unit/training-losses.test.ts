@@ -115,3 +115,24 @@ test('the value loss is half the squared error and its gradient the mean error',
   expect(squares).toBe(4);
   expect([...dValues]).toEqual([1, -1]);
 });
+
+test.each([
+  ['a weight of 0', { weight: 0, advantage: -1 }],
+  ['an advantage of 0', { weight: 1, advantage: 0 }],
+])('%s takes part with nothing, even where the ratio is infinite', (_, { weight, advantage }) => {
+  const loss = policyLoss({
+    actions: 2,
+    chosen: Uint16Array.of(0),
+    probabilities: Float32Array.of(0.5, 0.5),
+    logProbabilities: Float32Array.of(-0.6931, -0.6931),
+    logRatio: Float32Array.of(100),
+    ratio: Float32Array.of(Infinity),
+    advantages: Float32Array.of(advantage),
+    weights: Float32Array.of(weight),
+    clipLow: LOW,
+    clipHigh: HIGH,
+    entropyBonus: 0,
+  });
+  expect(loss.surrogate + 0).toBe(0);
+  expect([...loss.dLogits].map((d) => d + 0)).toEqual([0, 0]);
+});

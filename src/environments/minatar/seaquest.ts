@@ -63,7 +63,8 @@ const FEW = 8;
 
 class Seaquest implements Game {
   /** `[batch, SCALARS]`. */
-  readonly #scalars: Int16Array;
+  /** Divers may fall by one for every surfacing of a long episode. */
+  readonly #scalars: Int32Array;
   readonly #shots: EntityLists;
   readonly #bombs: EntityLists;
   readonly #fish: EntityLists;
@@ -71,7 +72,7 @@ class Seaquest implements Game {
   readonly #divers: EntityLists;
 
   constructor(batch: number) {
-    this.#scalars = new Int16Array(batch * SCALARS);
+    this.#scalars = new Int32Array(batch * SCALARS);
     this.#shots = new EntityLists(batch, FEW);
     this.#bombs = new EntityLists(batch, BOMBS);
     this.#fish = new EntityLists(batch, ENEMIES);
