@@ -48,6 +48,7 @@ export function curvesSvg(tasks: readonly LearningTask[], rows: readonly Row[]):
     .join('');
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="11" fill="${MUTED}">`,
+    '<title>Learning curves: mean return against environment steps</title>',
     ...panels,
     legend,
     `<text x="214" y="${height - 10}">mean return of fresh episodes; the band is the range of the seeds</text>`,

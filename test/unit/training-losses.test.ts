@@ -124,7 +124,7 @@ test.each([
     actions: 2,
     chosen: Uint16Array.of(0),
     probabilities: Float32Array.of(0.5, 0.5),
-    logProbabilities: Float32Array.of(-0.6931, -0.6931),
+    logProbabilities: Float32Array.of(-Math.LN2, -Math.LN2),
     logRatio: Float32Array.of(100),
     ratio: Float32Array.of(Infinity),
     advantages: Float32Array.of(advantage),
