@@ -20,6 +20,32 @@ import { LAG, type LearningTask, SEEDS, TASKS } from './learning/tasks.ts';
 const EPISODES = 100;
 const POINTS = 20;
 
+const USAGE = `npm run bench -- learn [flags]
+
+  --task ID           of the table, may be repeated (default: all)
+  --algorithm NAME    ppo or grpo (default: both)
+  --seeds 1,2,3       (default: the table's)
+  --arithmetic LIST   exact, float or both (default: exact,float)
+  --steps N           environment steps instead of the table's: a look, nothing is written
+  --lag N             windows that the acting policy is behind, 0 to 8; another than ${LAG} is a look
+  --jobs N            rows at a time (default: 1)
+  --resume            only the rows that are missing
+  --table             write table and curves again from the results
+  --json              the rows as JSON on the last line of stdout`;
+
+function fail(message: string): never {
+  console.error(`USAGE: ${message}; see npm run bench -- learn --help`);
+  process.exit(2);
+}
+
+function whole(flag: string, text: string, least: number, most: number): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isInteger(value) || value < least || value > most) {
+    fail(`${flag} takes whole numbers from ${least} to ${most}, not ${text}`);
+  }
+  return value;
+}
+
 useNodeSha256();
 const { values: flags } = parseArgs({
   options: {
@@ -33,10 +59,22 @@ const { values: flags } = parseArgs({
     resume: { type: 'boolean', default: false },
     table: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
     row: { type: 'boolean', default: false },
   },
 });
-const lag = Number(flags.lag);
+if (flags.help) {
+  console.log(USAGE);
+  process.exit(0);
+}
+const seeds = flags.seeds.split(',').map((seed) => whole('--seeds', seed, 0, 0xffff_ffff));
+const arithmetics = flags.arithmetic.split(',');
+for (const name of arithmetics) {
+  if (name !== 'exact' && name !== 'float') fail(`--arithmetic takes exact, float or both, not ${name}`);
+}
+const lag = whole('--lag', flags.lag, 0, 8);
+const steps = flags.steps === undefined ? null : whole('--steps', flags.steps, 1, 1_000_000_000);
+const jobs = whole('--jobs', flags.jobs, 1, 64);
 const tasks = TASKS.filter(
   ({ task, algorithm }) =>
     (flags.task === undefined || flags.task.includes(task)) &&
@@ -44,24 +82,23 @@ const tasks = TASKS.filter(
 );
 if (tasks.length === 0) {
   const known = TASKS.map(({ task, algorithm }) => `${task} (${algorithm})`).join(', ');
-  console.error(`no such task; the table has ${known}`);
-  process.exit(2);
+  fail(`no such task; the table has ${known}`);
 }
 const keys = tasks.flatMap((task) =>
-  flags.seeds.split(',').flatMap((seed) =>
-    flags.arithmetic.split(',').map((arithmetic) => ({
+  seeds.flatMap((seed) =>
+    arithmetics.map((arithmetic) => ({
       task,
       key: {
         task: task.task,
         algorithm: task.algorithm,
-        seed: Number(seed),
+        seed,
         arithmetic: arithmetic === 'float' ? ('float' as const) : ('exact' as const),
       },
     })),
   ),
 );
 /** A run that is not the table's own is printed, never recorded. */
-const recorded = flags.steps === undefined && lag === LAG;
+const recorded = steps === null && lag === LAG && seeds.every((seed) => SEEDS.includes(seed));
 
 if (flags.table) {
   writeReport(readRows());
@@ -76,7 +113,7 @@ if (flags.table) {
 
 async function trainRow(task: LearningTask, key: RowKey): Promise<Row> {
   const row = await runRow(key, {
-    steps: flags.steps === undefined ? task.steps : Number(flags.steps),
+    steps: steps ?? task.steps,
     windowSteps: task.windowSteps,
     lag,
     episodes: EPISODES,
@@ -105,7 +142,7 @@ async function trainAll(): Promise<void> {
       );
     }
   };
-  await Promise.all(Array.from({ length: Number(flags.jobs) }, worker));
+  await Promise.all(Array.from({ length: jobs }, worker));
   if (recorded) writeReport(readRows());
   if (flags.json) console.log(JSON.stringify(rows));
   else
@@ -124,7 +161,7 @@ async function trainAll(): Promise<void> {
 function childRow(key: RowKey): Promise<Row> {
   const args = ['--row', '--task', key.task, '--algorithm', key.algorithm, '--seeds', String(key.seed)];
   args.push('--arithmetic', key.arithmetic, '--lag', String(lag));
-  if (flags.steps !== undefined) args.push('--steps', flags.steps);
+  if (steps !== null) args.push('--steps', String(steps));
   const child = spawn(process.execPath, [fileURLToPath(import.meta.url), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });

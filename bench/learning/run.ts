@@ -123,8 +123,8 @@ export async function runRow(key: RowKey, options: RowOptions): Promise<Omit<Row
       const seconds = Number(process.hrtime.bigint() - started) / 1e9;
       options.report?.(
         `${task} seed ${seed} ${arithmetic}: ${(window + 1) * slots * stepsPerSlot} steps, return ${meanReturn.toFixed(2)}, ` +
-          `entropy ${metrics.entropy?.toFixed(3)}, kl ${metrics.approxKl?.toFixed(4)}, clip ${metrics.clipFraction?.toFixed(3)}, ` +
-          `ev ${metrics.explainedVariance?.toFixed(2)}, changed ${metrics.changedWeights.toFixed(3)}, ${seconds.toFixed(0)} s`,
+          `entropy ${shown(metrics.entropy, 3)}, kl ${shown(metrics.approxKl, 4)}, clip ${shown(metrics.clipFraction, 3)}, ` +
+          `ev ${shown(metrics.explainedVariance, 2)}, changed ${metrics.changedWeights.toFixed(3)}, ${seconds.toFixed(0)} s`,
       );
     }
   }
@@ -145,4 +145,8 @@ export async function runRow(key: RowKey, options: RowOptions): Promise<Omit<Row
     policyRoot: arithmetic === 'exact' ? toHex(policyRoot(policy)) : null,
     minutes: Number(process.hrtime.bigint() - started) / 6e10,
   };
+}
+
+function shown(value: number | null, digits: number): string {
+  return value === null ? '–' : value.toFixed(digits);
 }
