@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { environmentById } from '../environments/index.ts';
 import {
+  type Architecture,
   architectureSchema,
   hiddenLayerSchema,
   type LayerShape,
@@ -234,26 +235,29 @@ function checkFit(genesis: Genesis, invalid: (message: string) => GrailError): v
   }
 }
 
+/** The critic's layers: what `criticHidden` names, then one value. GRPO has none. */
+export function criticShapes(architecture: Architecture, algorithm: AlgorithmParams): LayerShape[] {
+  if (algorithm.name !== 'ppo') return [];
+  return layerShapes(observationShape(architecture), [...algorithm.criticHidden, 1]);
+}
+
 /**
  * Whether the networks can be trained: a critic with convolutions reads the observation as the architecture's first layer
  * does, and a minibatch fits the trainer's memory.
  */
 function checkNetworks({ algorithm, architecture }: Genesis, invalid: (message: string) => GrailError): void {
-  const layers: LayerShape[] = [...architecture.layers];
-  if (algorithm.name === 'ppo') {
-    try {
-      layers.push(...layerShapes(observationShape(architecture), algorithm.criticHidden));
-    } catch (error) {
-      if (!(error instanceof GrailError)) throw error;
-      throw invalid(`algorithm.criticHidden: ${error.message}`);
-    }
+  let critic: LayerShape[];
+  try {
+    critic = criticShapes(architecture, algorithm);
+  } catch (error) {
+    if (!(error instanceof GrailError)) throw error;
+    throw invalid(`algorithm.criticHidden: ${error.message}`);
   }
-  const large = layers.findIndex((layer) => weightCount(layer) > MAX_LAYER_WEIGHTS);
-  if (large >= architecture.layers.length) {
-    const at = large - architecture.layers.length;
-    throw invalid(`algorithm.criticHidden: layer ${at} has more than ${MAX_LAYER_WEIGHTS} weights`);
+  const large = critic.findIndex((layer) => weightCount(layer) > MAX_LAYER_WEIGHTS);
+  if (large >= 0) {
+    throw invalid(`algorithm.criticHidden: layer ${large} has more than ${MAX_LAYER_WEIGHTS} weights`);
   }
-  const values = algorithm.minibatch * trainingValues(layers);
+  const values = algorithm.minibatch * trainingValues([...architecture.layers, ...critic]);
   if (values > MAX_MINIBATCH_VALUES) {
     throw invalid(
       `algorithm.minibatch: an update of it takes ${values} values, more than ${MAX_MINIBATCH_VALUES}: lower it`,

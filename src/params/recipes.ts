@@ -30,7 +30,6 @@ interface Task {
   readonly hidden: readonly HiddenLayer[];
   readonly quantiser: QuantiserParams;
   readonly ppo: Partial<PpoParams>;
-  readonly grpo?: Partial<GrpoParams>;
   readonly stepsPerSlot: number;
   readonly groupSize?: number;
   readonly stepsPerProof: number;
@@ -184,7 +183,7 @@ export function recipe(environmentId: string, algorithm: AlgorithmParams['name']
       quantiser,
     }),
     quantiser,
-    algorithm: algorithm === 'ppo' ? { ...PPO, ...task.ppo } : { ...GRPO, ...task.grpo },
+    algorithm: algorithm === 'ppo' ? { ...PPO, ...task.ppo } : GRPO,
     stepsPerSlot:
       algorithm === 'ppo' ? stepsPerSlot : Math.max(stepsPerSlot, environment.maxEpisodeSteps ?? 0),
     groupSize: algorithm === 'ppo' ? 1 : (task.groupSize ?? 8),

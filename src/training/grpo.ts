@@ -42,7 +42,7 @@ export const grpoUpdate: Algorithm<GrpoParams> = (tf, params, makeActor, input) 
     groupAdvantages(rollouts, groupSize, algorithm.scaleByDeviation, a, c);
     at = end;
   }
-  const trained = Uint32Array.from(compared.keys()).filter((t) => compared[t] === 1);
+  const trained = new Uint32Array(steps).map((_, t) => t).filter((t) => compared[t] === 1);
   if (trained.length === 0) return unchanged('no-data');
 
   const model = makeActor(params, input.policy);

@@ -1,5 +1,5 @@
-import type { AlgorithmParams } from '../params/genesis.ts';
-import { type Architecture, layerShapes, observationShape } from '../policy/architecture.ts';
+import { type AlgorithmParams, criticShapes } from '../params/genesis.ts';
+import type { Architecture } from '../policy/architecture.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { sha256, tag } from '../protocol/hash.ts';
 import { merkleRoot } from '../protocol/merkle.ts';
@@ -33,8 +33,7 @@ export function actorLayout(architecture: Architecture): NetworkLayout {
 
 /** Layout of the critic: observation, hidden layers, one value. GRPO has none: a layout of no layers. */
 export function criticLayout(architecture: Architecture, params: AlgorithmParams): NetworkLayout {
-  if (params.name !== 'ppo') return networkLayout([]);
-  return networkLayout(layerShapes(observationShape(architecture), [...params.criticHidden, 1]));
+  return networkLayout(criticShapes(architecture, params));
 }
 
 const vectors = ({ actor, critic }: TrainerState) => [
