@@ -1,6 +1,5 @@
-import { INT8_MAX } from '../params/constants.ts';
-import { seedBlock, seedWords } from '../policy/philox.ts';
 import { Canvas } from './canvas.ts';
+import { ControlBatch, quantise } from './control-batch.ts';
 import type { Environment, EnvironmentBatch } from './environment.ts';
 import { cosine, sine } from './trigonometry.ts';
 
@@ -37,39 +36,19 @@ function wrap(angle: number): number {
   return wrapped;
 }
 
-function quantise(value: number, range: number): number {
-  const level = Math.floor((value * INT8_MAX) / range + 0.5);
-  return Math.max(-INT8_MAX, Math.min(level, INT8_MAX));
-}
-
-class AcrobotBatch implements EnvironmentBatch {
-  readonly batch: number;
-  /** `[batch, 4]`: θ1 from hanging, θ2 from the first link, θ̇1, θ̇2. */
-  readonly states: Float64Array;
-  /** Steps into the episode; −1 when it must be reset. */
-  readonly #age: Int32Array;
-  readonly #words = new Uint32Array(4);
-  readonly #block = new Uint32Array(4);
+/** States: θ1 from hanging, θ2 from the first link, θ̇1, θ̇2. */
+class AcrobotBatch extends ControlBatch {
   /** θ̈1 and θ̈2. */
   readonly #acceleration = new Float64Array(2);
 
   constructor(batch: number) {
-    this.batch = batch;
-    this.states = new Float64Array(batch * WIDTH);
-    this.#age = new Int32Array(batch).fill(-1);
+    super(batch, { name: 'Acrobot', width: WIDTH, actions: 3, maxSteps: MAX_STEPS });
   }
 
-  reset(index: number, taskSeed: Uint8Array): void {
-    seedBlock(seedWords(taskSeed, this.#words), 0, 0, 0, this.#block);
-    for (let i = 0; i < WIDTH; i++) {
-      // Gymnasium's start states are float32.
-      this.states[index * WIDTH + i] = Math.fround(((this.#block[i]! + 0.5) / 4_294_967_296) * 0.2 - 0.1);
-    }
-    this.#age[index] = 0;
+  protected start(at: number, uniform: (i: number) => number): void {
+    // Gymnasium's start states are float32.
+    for (let i = 0; i < WIDTH; i++) this.states[at + i] = Math.fround(uniform(i) * 0.2 - 0.1);
   }
-
-  /** Acrobot has no randomness of its own. */
-  seed(): void {}
 
   observe(out: Int8Array): void {
     const states = this.states;
@@ -85,30 +64,15 @@ class AcrobotBatch implements EnvironmentBatch {
     }
   }
 
-  step(
-    actions: Uint16Array,
-    _slotStep: number,
-    rewards: Float32Array,
-    terminated: Uint8Array,
-    truncated: Uint8Array,
-  ): void {
-    const states = this.states;
-    for (let index = 0; index < this.batch; index++) {
-      if (this.#age[index]! < 0) throw new RangeError(`episode ${index} must be reset before its next step`);
-      const action = actions[index]!;
-      if (action > 2) throw new RangeError(`Acrobot has actions 0, 1 and 2, not ${action}`);
-      const at = index * WIDTH;
-      this.#integrate(at, action - 1);
-      const theta1 = states[at]!;
-      const theta2 = states[at + 1]!;
-      const age = this.#age[index]! + 1;
-      const swung = -cosine(theta1) - cosine(theta2 + theta1) > 1;
-      const late = age >= MAX_STEPS;
-      rewards[index] = swung ? 0 : -1;
-      terminated[index] = swung ? 1 : 0;
-      truncated[index] = late ? 1 : 0;
-      this.#age[index] = swung || late ? -1 : age;
-    }
+  protected reward(terminal: boolean): number {
+    return terminal ? 0 : -1;
+  }
+
+  protected advance(at: number, action: number): boolean {
+    this.#integrate(at, action - 1);
+    const theta1 = this.states[at]!;
+    const theta2 = this.states[at + 1]!;
+    return -cosine(theta1) - cosine(theta2 + theta1) > 1;
   }
 
   /** One step of the Runge-Kutta method from the state at `at`; a stage's derivative is (θ̇1, θ̇2, θ̈1, θ̈2). */

@@ -1,6 +1,5 @@
-import { INT8_MAX } from '../params/constants.ts';
-import { seedBlock, seedWords } from '../policy/philox.ts';
 import { Canvas } from './canvas.ts';
+import { ControlBatch, quantise } from './control-batch.ts';
 import type { Environment, EnvironmentBatch } from './environment.ts';
 import { cosine, sine } from './trigonometry.ts';
 
@@ -28,78 +27,45 @@ const MAX_STEPS = 500;
 const RANGES = [2.4, 3.0, 0.21, 3.5] as const;
 const WIDTH = RANGES.length;
 
-class CartPoleBatch implements EnvironmentBatch {
-  readonly batch: number;
-  /** `[batch, 4]`: x, ẋ, θ, θ̇. */
-  readonly states: Float64Array;
-  /** Steps into the episode; −1 when it must be reset. */
-  readonly #age: Int32Array;
-  readonly #words = new Uint32Array(4);
-  readonly #block = new Uint32Array(4);
-
+/** States: x, ẋ, θ, θ̇. */
+class CartPoleBatch extends ControlBatch {
   constructor(batch: number) {
-    this.batch = batch;
-    this.states = new Float64Array(batch * WIDTH);
-    this.#age = new Int32Array(batch).fill(-1);
+    super(batch, { name: 'CartPole', width: WIDTH, actions: 2, maxSteps: MAX_STEPS });
   }
 
-  reset(index: number, taskSeed: Uint8Array): void {
-    seedBlock(seedWords(taskSeed, this.#words), 0, 0, 0, this.#block);
-    for (let i = 0; i < WIDTH; i++) {
-      this.states[index * WIDTH + i] = ((this.#block[i]! + 0.5) / 4_294_967_296) * 0.1 - 0.05;
-    }
-    this.#age[index] = 0;
+  protected start(at: number, uniform: (i: number) => number): void {
+    for (let i = 0; i < WIDTH; i++) this.states[at + i] = uniform(i) * 0.1 - 0.05;
   }
-
-  /** CartPole has no randomness of its own. */
-  seed(): void {}
 
   observe(out: Int8Array): void {
     const size = this.batch * WIDTH;
-    for (let i = 0; i < size; i++) {
-      const value = Math.floor((this.states[i]! * INT8_MAX) / RANGES[i % WIDTH]! + 0.5);
-      out[i] = Math.max(-INT8_MAX, Math.min(value, INT8_MAX));
-    }
+    for (let i = 0; i < size; i++) out[i] = quantise(this.states[i]!, RANGES[i % WIDTH]!);
   }
 
-  step(
-    actions: Uint16Array,
-    _slotStep: number,
-    rewards: Float32Array,
-    terminated: Uint8Array,
-    truncated: Uint8Array,
-  ): void {
+  protected reward(): number {
+    return 1;
+  }
+
+  protected advance(at: number, action: number): boolean {
     const states = this.states;
-    for (let index = 0; index < this.batch; index++) {
-      if (this.#age[index]! < 0) throw new RangeError(`episode ${index} must be reset before its next step`);
-      const action = actions[index]!;
-      if (action > 1) throw new RangeError(`CartPole has actions 0 and 1, not ${action}`);
-      const at = index * WIDTH;
-      const x = states[at]!;
-      const xDot = states[at + 1]!;
-      const theta = states[at + 2]!;
-      const thetaDot = states[at + 3]!;
-      const force = action === 1 ? FORCE : -FORCE;
-      const cos = cosine(theta);
-      const sin = sine(theta);
-      const temp = (force + POLE_MASS_LENGTH * (thetaDot * thetaDot) * sin) / TOTAL_MASS;
-      const thetaAcceleration =
-        (GRAVITY * sin - cos * temp) / (LENGTH * (4 / 3 - (MASS_POLE * (cos * cos)) / TOTAL_MASS));
-      const xAcceleration = temp - (POLE_MASS_LENGTH * thetaAcceleration * cos) / TOTAL_MASS;
-      const nextX = x + TAU * xDot;
-      const nextTheta = theta + TAU * thetaDot;
-      states[at] = nextX;
-      states[at + 1] = xDot + TAU * xAcceleration;
-      states[at + 2] = nextTheta;
-      states[at + 3] = thetaDot + TAU * thetaAcceleration;
-      const age = this.#age[index]! + 1;
-      const fell = Math.abs(nextX) > X_LIMIT || Math.abs(nextTheta) > THETA_LIMIT;
-      const late = age >= MAX_STEPS;
-      rewards[index] = 1;
-      terminated[index] = fell ? 1 : 0;
-      truncated[index] = late ? 1 : 0;
-      this.#age[index] = fell || late ? -1 : age;
-    }
+    const x = states[at]!;
+    const xDot = states[at + 1]!;
+    const theta = states[at + 2]!;
+    const thetaDot = states[at + 3]!;
+    const force = action === 1 ? FORCE : -FORCE;
+    const cos = cosine(theta);
+    const sin = sine(theta);
+    const temp = (force + POLE_MASS_LENGTH * (thetaDot * thetaDot) * sin) / TOTAL_MASS;
+    const thetaAcceleration =
+      (GRAVITY * sin - cos * temp) / (LENGTH * (4 / 3 - (MASS_POLE * (cos * cos)) / TOTAL_MASS));
+    const xAcceleration = temp - (POLE_MASS_LENGTH * thetaAcceleration * cos) / TOTAL_MASS;
+    const nextX = x + TAU * xDot;
+    const nextTheta = theta + TAU * thetaDot;
+    states[at] = nextX;
+    states[at + 1] = xDot + TAU * xAcceleration;
+    states[at + 2] = nextTheta;
+    states[at + 3] = thetaDot + TAU * thetaAcceleration;
+    return Math.abs(nextX) > X_LIMIT || Math.abs(nextTheta) > THETA_LIMIT;
   }
 
   draw(index: number): string {

@@ -1,6 +1,5 @@
-import { INT8_MAX } from '../params/constants.ts';
-import { seedBlock, seedWords } from '../policy/philox.ts';
 import { Canvas } from './canvas.ts';
+import { ControlBatch, quantise } from './control-batch.ts';
 import type { Environment, EnvironmentBatch } from './environment.ts';
 import { cosine, sine } from './trigonometry.ts';
 
@@ -24,68 +23,38 @@ const REACH = 0.9;
 /** Position and velocity. */
 const WIDTH = 2;
 
-class MountainCarBatch implements EnvironmentBatch {
-  readonly batch: number;
-  /** `[batch, 2]`: position, velocity a step. */
-  readonly states: Float64Array;
-  /** Steps into the episode; −1 when it must be reset. */
-  readonly #age: Int32Array;
-  readonly #words = new Uint32Array(4);
-  readonly #block = new Uint32Array(4);
-
+/** States: position, velocity a step. */
+class MountainCarBatch extends ControlBatch {
   constructor(batch: number) {
-    this.batch = batch;
-    this.states = new Float64Array(batch * WIDTH);
-    this.#age = new Int32Array(batch).fill(-1);
+    super(batch, { name: 'MountainCar', width: WIDTH, actions: 3, maxSteps: MAX_STEPS });
   }
 
-  reset(index: number, taskSeed: Uint8Array): void {
-    seedBlock(seedWords(taskSeed, this.#words), 0, 0, 0, this.#block);
-    this.states[index * WIDTH] = ((this.#block[0]! + 0.5) / 4_294_967_296) * 0.2 - 0.6;
-    this.states[index * WIDTH + 1] = 0;
-    this.#age[index] = 0;
+  protected start(at: number, uniform: (i: number) => number): void {
+    this.states[at] = uniform(0) * 0.2 - 0.6;
+    this.states[at + 1] = 0;
   }
-
-  /** MountainCar has no randomness of its own. */
-  seed(): void {}
 
   observe(out: Int8Array): void {
     for (let at = 0; at < this.batch * WIDTH; at += WIDTH) {
-      const position = Math.floor(((this.states[at]! - CENTRE) * INT8_MAX) / REACH + 0.5);
-      const velocity = Math.floor((this.states[at + 1]! * INT8_MAX) / MAX_SPEED + 0.5);
-      out[at] = Math.max(-INT8_MAX, Math.min(position, INT8_MAX));
-      out[at + 1] = Math.max(-INT8_MAX, Math.min(velocity, INT8_MAX));
+      out[at] = quantise(this.states[at]! - CENTRE, REACH);
+      out[at + 1] = quantise(this.states[at + 1]!, MAX_SPEED);
     }
   }
 
-  step(
-    actions: Uint16Array,
-    _slotStep: number,
-    rewards: Float32Array,
-    terminated: Uint8Array,
-    truncated: Uint8Array,
-  ): void {
+  protected reward(): number {
+    return -1;
+  }
+
+  protected advance(at: number, action: number): boolean {
     const states = this.states;
-    for (let index = 0; index < this.batch; index++) {
-      if (this.#age[index]! < 0) throw new RangeError(`episode ${index} must be reset before its next step`);
-      const action = actions[index]!;
-      if (action > 2) throw new RangeError(`MountainCar has actions 0, 1 and 2, not ${action}`);
-      const at = index * WIDTH;
-      const pushed = states[at + 1]! + ((action - 1) * FORCE + cosine(3 * states[at]!) * -GRAVITY);
-      const speed = Math.max(-MAX_SPEED, Math.min(pushed, MAX_SPEED));
-      const position = Math.max(MIN_POSITION, Math.min(states[at]! + speed, MAX_POSITION));
-      // The left wall stops the car.
-      const velocity = position === MIN_POSITION && speed < 0 ? 0 : speed;
-      states[at] = position;
-      states[at + 1] = velocity;
-      const age = this.#age[index]! + 1;
-      const arrived = position >= GOAL_POSITION && velocity >= 0;
-      const late = age >= MAX_STEPS;
-      rewards[index] = -1;
-      terminated[index] = arrived ? 1 : 0;
-      truncated[index] = late ? 1 : 0;
-      this.#age[index] = arrived || late ? -1 : age;
-    }
+    const pushed = states[at + 1]! + ((action - 1) * FORCE + cosine(3 * states[at]!) * -GRAVITY);
+    const speed = Math.max(-MAX_SPEED, Math.min(pushed, MAX_SPEED));
+    const position = Math.max(MIN_POSITION, Math.min(states[at]! + speed, MAX_POSITION));
+    // The left wall stops the car.
+    const velocity = position === MIN_POSITION && speed < 0 ? 0 : speed;
+    states[at] = position;
+    states[at + 1] = velocity;
+    return position >= GOAL_POSITION && velocity >= 0;
   }
 
   draw(index: number): string {
