@@ -11,6 +11,7 @@ import {
   widestValues,
 } from '../policy/architecture.ts';
 import { checkObservations } from '../policy/forward.ts';
+import { gatherPatches, transposed } from '../policy/matrices.ts';
 import { checkPolicy } from '../policy/quantiser.ts';
 import { GrailError } from '../protocol/errors.ts';
 import type { Backend, LoadedPolicy } from './backend.ts';
@@ -151,7 +152,7 @@ function loadPolicy(name: TensorflowName, policy: Policy): LoadedPolicy {
       fanIn: width,
       positions: positions(layer),
       outputs: layerOutputs(layer),
-      weight: tf.keep(tf.tensor2d(transpose(weight, rows, width), [width, rows])),
+      weight: tf.keep(tf.tensor2d(transposed(weight, rows, width, 1), [width, rows])),
       bias: tf.keep(tf.tensor1d(Float32Array.from(bias, (value) => value + half))),
       scale: tf.keep(tf.scalar(1 / (1 << layer.shift))),
     };
@@ -164,7 +165,7 @@ function loadPolicy(name: TensorflowName, policy: Policy): LoadedPolicy {
       let x: tf.Tensor = tf.tensor2d(
         firstPatches === null
           ? new Float32Array(observations)
-          : observedPatches(observations, architecture.observation, firstPatches),
+          : gatherPatches(observations, architecture.observation, firstPatches),
         [rows * layers[0]!.positions, layers[0]!.fanIn],
       );
       for (const [index, { patches, fanIn, positions, outputs, weight, bias, scale }] of layers.entries()) {
@@ -201,27 +202,4 @@ function loadPolicy(name: TensorflowName, policy: Policy): LoadedPolicy {
       }
     },
   };
-}
-
-/**
- * The patches of a first convolution, `[batch, positions, fanIn]` float32, of `[batch, observation]` int8. The wasm
- * backend's own gather takes ten times as long, and then most of the pass.
- */
-function observedPatches(observations: Int8Array, observation: number, patches: Uint32Array): Float32Array {
-  const out = new Float32Array((observations.length / observation) * patches.length);
-  for (let from = 0, at = 0; from < observations.length; from += observation) {
-    for (let i = 0; i < patches.length; i++) out[at++] = observations[from + patches[i]!]!;
-  }
-  return out;
-}
-
-/** `[rows, columns]` int8 to `[columns, rows]` float32. */
-function transpose(values: Int8Array, rows: number, columns: number): Float32Array {
-  const out = new Float32Array(values.length);
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      out[column * rows + row] = values[row * columns + column]!;
-    }
-  }
-  return out;
 }

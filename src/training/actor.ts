@@ -1,5 +1,6 @@
 import type { QuantiserParams } from '../params/genesis.ts';
 import type { Architecture, LayerTensors, Policy } from '../policy/architecture.ts';
+import { transposed } from '../policy/matrices.ts';
 import {
   applyLayer,
   columns,
@@ -9,7 +10,6 @@ import {
   parameterGradient,
   scaled,
   type Tensorflow,
-  transposed,
 } from './layers.ts';
 import { Publisher } from './publish.ts';
 import { actorLayout } from './state.ts';

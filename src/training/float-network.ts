@@ -1,3 +1,4 @@
+import { transposed } from '../policy/matrices.ts';
 import type { ForwardPass } from './actor.ts';
 import {
   applyLayer,
@@ -7,7 +8,6 @@ import {
   type NetworkLayout,
   parameterGradient,
   type Tensorflow,
-  transposed,
 } from './layers.ts';
 
 /**

@@ -8,6 +8,7 @@ import {
   trainingValues,
   weightRows,
 } from '../policy/architecture.ts';
+import { gatherPatches } from '../policy/matrices.ts';
 
 /** The TensorFlow.js module, as `import * as tf` gives it. Passed in: training never chooses its own backend. */
 export type Tensorflow = typeof tensorflow;
@@ -59,22 +60,6 @@ export function networkLayout(layers: readonly LayerShape[]): NetworkLayout {
   return { layers: layouts, size, trainingValues: trainingValues(layers) };
 }
 
-/** `[rows, columns]` row-major to `[columns, rows]`, each value times `scale`. */
-export function transposed(
-  matrix: Float32Array | Int8Array,
-  rows: number,
-  columns: number,
-  scale: number,
-): Float32Array {
-  const out = new Float32Array(matrix.length);
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      out[column * rows + row] = matrix[row * columns + column]! * scale;
-    }
-  }
-  return out;
-}
-
 /** Each value times `scale`, as float32. */
 export function scaled(values: Int8Array, scale: number): Float32Array {
   const out = new Float32Array(values.length);
@@ -83,20 +68,13 @@ export function scaled(values: Int8Array, scale: number): Float32Array {
 }
 
 /**
- * What a layer's weights multiply: x itself, or its patches, `[batch · positions, fanIn]` (im2col). Values are copied in
- * JavaScript: the wasm backend's gather takes six times as long.
+ * What a layer's weights multiply: x itself, or its patches, `[batch · positions, fanIn]` (im2col).
  */
 export function columns(tf: Tensorflow, layer: LayerLayout, x: Matrix): Matrix {
   const { patches, inputs } = layer;
   if (patches === null) return x;
-  const values = x.dataSync<'float32'>();
-  const batch = x.shape[0];
-  const out = new Float32Array(batch * patches.length);
-  for (let row = 0, at = 0; row < batch; row++) {
-    const from = row * inputs;
-    for (let i = 0; i < patches.length; i++) out[at++] = values[from + patches[i]!]!;
-  }
-  return tf.tensor2d(out, [batch * layer.positions, layer.fanIn]);
+  const out = gatherPatches(x.dataSync<'float32'>(), inputs, patches);
+  return tf.tensor2d(out, [x.shape[0] * layer.positions, layer.fanIn]);
 }
 
 /**
