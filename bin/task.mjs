@@ -1,15 +1,17 @@
 /**
- * The project's own tasks: `build` (dist/ for the package), `check` (Biome and tsc), `bench NAME` (bench/NAME.ts).
+ * The project's own tasks: `build` (dist/ for the package), `check` (Biome and tsc), `kernels` (assembly/ to
+ * src/backends/simd/binaries.ts; `--check` only compares), `bench NAME` (bench/NAME.ts).
  */
-import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { become, binOf, ensureInstalled, fail, NODE_FLAGS, nodePath, root, runTo } from './runtime.mjs';
 
 const SHIPPED = ['src', 'rollouts', 'verifier'];
 
 const [task, ...rest] = process.argv.slice(2);
-const tasks = { build, check, bench };
-if (!Object.hasOwn(tasks, task ?? '')) fail('USAGE', 'the task is build, check or bench NAME');
+const tasks = { build, check, kernels, bench };
+if (!Object.hasOwn(tasks, task ?? '')) fail('USAGE', 'the task is build, check, kernels or bench NAME');
 ensureInstalled();
 const node = nodePath();
 tasks[task]();
@@ -35,6 +37,35 @@ function build() {
 function check() {
   const biome = runTo(node, [binOf('@biomejs/biome', 'biome'), 'check', '.']);
   process.exit(Math.max(biome, tsc('tsconfig.json')));
+}
+
+function kernels() {
+  const file = join(root, 'src', 'backends', 'simd', 'binaries.ts');
+  const text = `${[
+    '/** assembly/policy.ts, compiled: base64. Made by `npm run build:kernels`; a test compiles it again and compares. */',
+    `export const PLAIN =\n  '${kernel([])}';`,
+    `export const RELAXED =\n  '${kernel(['--enable', 'relaxed-simd'])}';`,
+  ].join('\n')}\n`;
+  if (!rest.includes('--check')) writeFileSync(file, text);
+  else if (readFileSync(file, 'utf8') !== text) {
+    fail('KERNEL_STALE', 'src/backends/simd/binaries.ts is not what assembly/ gives: npm run build:kernels');
+  }
+}
+
+/** One binary of the policy kernel, as base64. */
+function kernel(features) {
+  const folder = mkdtempSync(join(tmpdir(), 'grail-kernel-'));
+  try {
+    const file = join(folder, 'policy.wasm');
+    const flags = ['--enable', 'simd', ...features, '--runtime', 'stub', '--noAssert', '-O3', '--converge'];
+    const source = join('assembly', 'policy.ts');
+    const args = [binOf('assemblyscript', 'asc'), source, ...flags, '--importMemory', '-o', file];
+    const code = runTo(node, args, { cwd: root, stdio: ['ignore', 2, 2] });
+    if (code !== 0) process.exit(code);
+    return readFileSync(file).toString('base64');
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 function bench() {

@@ -13,5 +13,10 @@ export interface LoadedPolicy {
   readonly policy: Policy;
   /** `[batch, observation]` int8 to `[batch, actions]` int32 logits with 10 fractional bits. Synchronous where it can be. */
   logits(observations: Int8Array, batch: number): Int32Array;
+  /**
+   * Logits and sampling in one, where the backend has both: `seeds` is `packSeeds` of the slots' sample seeds; the actions
+   * of `step` go to `out[0..batch)`, the same as `sampleBatch` of the logits.
+   */
+  act?(observations: Int8Array, batch: number, seeds: Uint32Array, step: number, out: Uint16Array): void;
   dispose(): void;
 }

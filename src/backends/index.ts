@@ -1,10 +1,12 @@
 import { GrailError } from '../protocol/errors.ts';
 import type { Backend } from './backend.ts';
 import { referenceBackend } from './reference.ts';
+import { simdBackend } from './simd/index.ts';
 
 export type { Backend, LoadedPolicy } from './backend.ts';
 export { referenceBackend } from './reference.ts';
 export { selfTest } from './selftest.ts';
+export { simdBackend } from './simd/index.ts';
 export {
   checkTrainingWasm,
   TRAINING_WASM_SHA256,
@@ -13,7 +15,7 @@ export {
 } from './wasm-binary.ts';
 
 /** What `--backend` takes. */
-export const BACKEND_NAMES = ['reference', 'cpu', 'wasm'] as const;
+export const BACKEND_NAMES = ['reference', 'simd', 'cpu', 'wasm'] as const;
 export type BackendName = (typeof BACKEND_NAMES)[number];
 
 export function isBackendName(name: string): name is BackendName {
@@ -27,6 +29,7 @@ export function isBackendName(name: string): name is BackendName {
  */
 export async function loadBackend(name: BackendName): Promise<Backend> {
   if (name === 'reference') return referenceBackend();
+  if (name === 'simd') return simdBackend();
   if (!isBackendName(name)) {
     throw new GrailError('BACKEND_UNAVAILABLE', `there is no backend ${String(name)}`, {
       expected: BACKEND_NAMES.join(', '),

@@ -132,6 +132,11 @@ export const CODES = {
     status: 500,
     doc: 'The backend fails a known-answer vector: it may not mine.',
   },
+  BACKEND_OUT_OF_MEMORY: {
+    fault: 'retry',
+    status: 500,
+    doc: 'The backend cannot get the memory that a policy needs.',
+  },
   BACKEND_UNAVAILABLE: { fault: 'reject', status: 500, doc: 'The backend cannot be loaded on this machine.' },
   WASM_NOT_PINNED: {
     fault: 'reject',
