@@ -13,7 +13,7 @@ export type BackendChoice = BackendName | 'auto';
 /** Passes that are timed, after as many that are not: the first ones compile. */
 const TIMED_PASSES = 32;
 
-/** Rollouts of a window that take less in plain integers are not worth loading TensorFlow.js for: 1 s and 150 MB. */
+/** Rollouts of a window that take less without TensorFlow.js are not worth loading it for: 1 s and 150 MB. */
 const FAST_ENOUGH_MS = 250;
 
 /** What a backend is chosen for. */
@@ -27,7 +27,7 @@ export interface Workload {
 
 /**
  * A backend that passed its self-test: the one asked for, or with `auto` the fastest for the workload. `auto` looks no
- * further than plain integers when they play a window in a quarter of a second.
+ * further than the integer kernel when that plays a window in a quarter of a second.
  * @param now milliseconds of a clock that only moves forward
  * @throws GrailError BACKEND_NOT_EXACT or BACKEND_UNAVAILABLE
  */
@@ -43,7 +43,7 @@ export async function chooseBackend(
       const backend = await loadBackend(name);
       const ms = passMs(backend, work, now);
       timed.push({ backend, ms });
-      if (name === 'reference' && ms * work.stepsPerSlot < FAST_ENOUGH_MS) break;
+      if (name === 'simd' && ms * work.stepsPerSlot < FAST_ENOUGH_MS) break;
     } catch (error) {
       // One that this machine lacks is no choice.
       if (!(error instanceof GrailError) || error.code !== 'BACKEND_UNAVAILABLE') throw error;

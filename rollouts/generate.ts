@@ -50,6 +50,9 @@ export function rolloutsOf(
 export function policyActor(policy: LoadedPolicy, seeds: MinerSeeds, slots: number): Actor {
   const words = packSeeds(Array.from({ length: slots }, (_, slot) => seeds.sample(slot)));
   const count = policy.policy.architecture.actions;
+  if (policy.act !== undefined) {
+    return (step, observations, actions) => policy.act!(observations, slots, words, step, actions);
+  }
   return (step, observations, actions) =>
     sampleBatch(words, step, policy.logits(observations, slots), count, actions);
 }

@@ -28,7 +28,7 @@ const { genesis, start } = workerData as JudgeWorkerData;
 const port = parentPort!;
 
 async function prepare(): Promise<Judge> {
-  const backend = await loadBackend('wasm');
+  const backend = await loadBackend('simd');
   await selfTest(backend, genesis.architecture);
   return new Judge(genesis, { trainer: await createTrainer(genesis), backend }, start);
 }

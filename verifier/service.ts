@@ -128,7 +128,7 @@ async function judgeStart(
       version: newest.version,
     });
   }
-  return replayedStart(genesis, ledger, await loadBackend('wasm'), (window) =>
+  return replayedStart(genesis, ledger, await loadBackend('simd'), (window) =>
     log.info(`trained window ${window} again`),
   );
 }

@@ -15,7 +15,7 @@ export {
 } from './wasm-binary.ts';
 
 /** What `--backend` takes. */
-export const BACKEND_NAMES = ['reference', 'simd', 'cpu', 'wasm'] as const;
+export const BACKEND_NAMES = ['simd', 'reference', 'cpu', 'wasm'] as const;
 export type BackendName = (typeof BACKEND_NAMES)[number];
 
 export function isBackendName(name: string): name is BackendName {

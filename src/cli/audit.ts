@@ -34,7 +34,7 @@ export const command = defineCommand({
         ledger,
         blobs: new FolderBlobStore(join(positionals.directory, 'blobs')),
         trainer: await createTrainer(genesis),
-        backend: await loadBackend('wasm'),
+        backend: await loadBackend('simd'),
         checkProof: (publicSignals, bytes) => proofs.verify(publicSignals, bytes),
         onProgress: ({ window, index, entries }) => err(`window ${window}: entry ${index} of ${entries}`),
         signal,

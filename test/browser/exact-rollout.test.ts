@@ -21,7 +21,7 @@ beforeAll(async () => {
 
 afterAll(() => browser?.close());
 
-test('a rollout by the integer reference is the same, byte for byte, in Chromium as in Node', async () => {
+test('a rollout by plain integers or the kernel is the same, byte for byte, in Chromium as in Node', async () => {
   const { outputFiles } = await build({
     entryPoints: [join(packageRoot(), 'test', 'browser', 'exact-rollout.ts')],
     bundle: true,
@@ -33,8 +33,10 @@ test('a rollout by the integer reference is the same, byte for byte, in Chromium
   });
   const page = await browser.newPage();
   await page.addScriptTag({ content: outputFiles[0]!.text });
-  const found = (await page.evaluate('rollout.exactRollout()')) as RolloutDigest;
   const expected = exactRollout();
   expect(expected.episodes).toBeGreaterThan(8);
-  expect(found).toEqual(expected);
+  for (const kernel of ['', '"relaxed"', '"plain"']) {
+    const found = (await page.evaluate(`rollout.exactRollout(${kernel})`)) as RolloutDigest;
+    expect(found).toEqual(expected);
+  }
 });

@@ -1,3 +1,4 @@
+import { simdBackend } from '../../src/backends/simd/index.ts';
 import { cartPole } from '../../src/environments/cartpole.ts';
 import { type Actor, runSlots } from '../../src/environments/slots.ts';
 import { weightCount, weightRows } from '../../src/policy/architecture.ts';
@@ -56,16 +57,22 @@ export interface RolloutDigest {
   readonly tree: string;
 }
 
-/** Digests of the policy, of 8 slots of 256 steps, and of a Merkle tree over the actions. */
-export function exactRollout(): RolloutDigest {
+/**
+ * Digests of the policy, of 8 slots of 256 steps, and of a Merkle tree over the actions; by plain integers, or by a variant
+ * of the integer kernel.
+ */
+export function exactRollout(kernel?: 'relaxed' | 'plain'): RolloutDigest {
   const genesisHash = sha256(u32(1));
   const model = policy();
   const root = policyRoot(model);
   const seed = windowSeed({ genesisHash, window: 3, policyRoot: root, beacon0: sha256(u32(2)) });
   const seeds = minerSeeds(genesisHash, seed, sha256(u32(3)).slice(0, 20));
   const samples = packSeeds(Array.from({ length: SLOTS }, (_, slot) => seeds.sample(slot)));
-  const actor: Actor = (step, observations, actions) =>
-    sampleBatch(samples, step, forward(model, observations, SLOTS), cartPole.actions, actions);
+  const loaded = kernel && simdBackend(kernel).load(model);
+  const actor: Actor = (step, observations, actions) => {
+    if (loaded?.act !== undefined) loaded.act(observations, SLOTS, samples, step, actions);
+    else sampleBatch(samples, step, forward(model, observations, SLOTS), cartPole.actions, actions);
+  };
   const rollouts = runSlots(cartPole, seeds, 1, SLOTS, STEPS, actor);
   const actions = Uint8Array.from(rollouts.actions);
   const rewards = Uint8Array.from(rollouts.rewards);

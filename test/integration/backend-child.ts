@@ -1,11 +1,11 @@
 import { isMainThread, parentPort } from 'node:worker_threads';
-import { loadBackend } from '../../src/backends/index.ts';
+import { BACKEND_NAMES, loadBackend } from '../../src/backends/index.ts';
 import { SMALL_CONVOLUTIONS } from '../support/architectures.ts';
 import { CARTPOLE_MLP, randomObservations, randomPolicy } from '../support/policies.ts';
 
 /** Runs the same batch on every backend and reports the logits: to the parent thread, or as JSON on stdout. */
 const report: Record<string, number[]> = {};
-for (const name of ['reference', 'cpu', 'wasm'] as const) {
+for (const name of BACKEND_NAMES) {
   const backend = await loadBackend(name);
   report[name] = [CARTPOLE_MLP, SMALL_CONVOLUTIONS].flatMap((architecture) => {
     const loaded = backend.load(randomPolicy(architecture, 1));

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
+import { BACKEND_NAMES } from '../../src/backends/index.ts';
 import { forward } from '../../src/policy/forward.ts';
 import { SMALL_CONVOLUTIONS } from '../support/architectures.ts';
 import { CARTPOLE_MLP, randomObservations, randomPolicy } from '../support/policies.ts';
@@ -11,7 +12,7 @@ const child = fileURLToPath(new URL('backend-child.ts', import.meta.url));
 const logits = [CARTPOLE_MLP, SMALL_CONVOLUTIONS].flatMap((architecture) => [
   ...forward(randomPolicy(architecture, 1), randomObservations(16, architecture.observation, 2), 16),
 ]);
-const expected = { reference: logits, cpu: logits, wasm: logits };
+const expected = Object.fromEntries(BACKEND_NAMES.map((name) => [name, logits]));
 
 test('a child process runs every backend, exits by itself and prints nothing of TensorFlow.js', async () => {
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [child]);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Backend, loadBackend } from '../../src/backends/index.ts';
+import { type Backend, loadBackend, simdBackend } from '../../src/backends/index.ts';
 import { selfTestVectors } from '../../src/backends/selftest.ts';
 import type { Architecture, Policy } from '../../src/policy/architecture.ts';
 import { forward } from '../../src/policy/forward.ts';
@@ -30,10 +30,18 @@ function compare(backend: Backend, policy: Policy, observations: Int8Array, batc
   expect(Buffer.compare(Buffer.from(got.buffer), Buffer.from(expected.buffer))).toBe(0);
 }
 
-describe.each(['cpu', 'wasm'] as const)('TensorFlow.js %s', (name) => {
+/** Both variants of the kernel: this runtime would take one of them only. */
+const BACKENDS: Record<string, () => Backend | Promise<Backend>> = {
+  'TensorFlow.js cpu': () => loadBackend('cpu'),
+  'TensorFlow.js wasm': () => loadBackend('wasm'),
+  'the kernel with relaxed SIMD': () => simdBackend('relaxed'),
+  'the kernel without': () => simdBackend('plain'),
+};
+
+describe.each(Object.entries(BACKENDS))('%s', (_, load) => {
   let backend: Backend;
   beforeAll(async () => {
-    backend = await loadBackend(name);
+    backend = await load();
   });
   afterAll(() => backend.dispose());
 

@@ -29,7 +29,7 @@ test('cpu and wasm may be started at the same time, twice each', async () => {
 
 test('cpu and wasm work side by side in one process, call by call', async () => {
   const loaded = [];
-  for (const name of ['cpu', 'wasm', 'reference'] as const)
+  for (const name of ['cpu', 'simd', 'wasm', 'reference'] as const)
     loaded.push((await loadBackend(name)).load(policy));
   for (const one of [...loaded, ...loaded.toReversed()])
     expect(one.logits(observations, 9)).toEqual(expected);

@@ -53,7 +53,7 @@ test('each return is the first episode that a slot with the same seeds would run
   expect([...returns]).toEqual(first.map((episode) => episode.return));
 });
 
-test.each(['cpu', 'wasm'] as const)(
+test.each(['simd', 'cpu', 'wasm'] as const)(
   'the %s backend gives the same returns as the reference',
   async (name) => {
     const backend = await loadBackend(name);

@@ -17,7 +17,7 @@ describe('honest rollouts', () => {
     if (check.rejection === null) expect(check.rollouts).toEqual(made);
   });
 
-  test.each(['reference', 'cpu', 'wasm'] satisfies BackendName[])(
+  test.each(['reference', 'simd', 'cpu', 'wasm'] satisfies BackendName[])(
     'give the same commitment on the %s backend, every time',
     async (name) => {
       const backend = await loadBackend(name);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type Backend, loadBackend, selfTest } from '../../src/backends/index.ts';
+import { BACKEND_NAMES, type Backend, loadBackend, selfTest } from '../../src/backends/index.ts';
 import type { VectorKind } from '../../src/backends/selftest.ts';
 import {
   type Conv2dLayer,
@@ -15,7 +15,7 @@ import { buildMlp } from '../../src/policy/quantiser.ts';
 import { SMALL_CONVOLUTIONS } from '../support/architectures.ts';
 import { CARTPOLE_MLP, QUANTISER } from '../support/policies.ts';
 
-test.each(['reference', 'cpu', 'wasm'] as const)('the %s backend passes', async (name) => {
+test.each(BACKEND_NAMES)('the %s backend passes', async (name) => {
   await selfTest(await loadBackend(name), CARTPOLE_MLP);
   const other = buildMlp({ observation: 8, hidden: [64, 64], actions: 4, quantiser: QUANTISER });
   await selfTest(await loadBackend(name), other);

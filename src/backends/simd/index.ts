@@ -113,6 +113,8 @@ function loadPolicy(module: WebAssembly.Module, variant: Variant, policy: Policy
     if (disposed) throw new GrailError('INTERNAL', 'the policy was disposed');
     if (observations.length !== batch * observation) checkObservations(observation, observations, batch);
   };
+  const compacted = (batch: number): void =>
+    kernel.compact(plan.logits, plan.compact, batch * plan.positions, plan.stride, plan.outputs);
   return {
     policy,
     logits(observations, batch) {
@@ -121,7 +123,7 @@ function loadPolicy(module: WebAssembly.Module, variant: Variant, policy: Policy
       for (let from = 0; from < batch; from += plan.chunk) {
         const to = Math.min(batch, from + plan.chunk);
         pass(observations, from, to);
-        kernel.compact(plan.logits, plan.compact, to - from, plan.stride, actions);
+        compacted(to - from);
         out.set(new Int32Array(memory.buffer, plan.compact, (to - from) * actions), from * actions);
       }
       return out;
@@ -129,13 +131,16 @@ function loadPolicy(module: WebAssembly.Module, variant: Variant, policy: Policy
     act(observations, batch, seeds, step, out) {
       checkBatch(observations, batch);
       for (let from = 0; from < batch; from += plan.chunk) {
-        const to = Math.min(batch, from + plan.chunk);
-        pass(observations, from, to);
-        for (let i = 4 * from, at = plan.seeds / 4; i < 4 * to; i++) words[at++] = seeds[i]!;
-        const { logits, stride, seeds: seedsAt, gumbel } = plan;
-        kernel.sample(logits, to - from, stride, actions, seedsAt, step, gumbel, plan.actions);
-        const sampled = plan.actions / 2;
-        for (let i = from; i < to; i++) out[i] = shorts[sampled + i - from]!;
+        const count = Math.min(batch, from + plan.chunk) - from;
+        pass(observations, from, from + count);
+        for (let i = 0; i < 4 * count; i++) words[plan.seeds / 4 + i] = seeds[4 * from + i]!;
+        let [logits, stride] = [plan.logits, plan.stride];
+        if (plan.positions > 1) {
+          compacted(count);
+          [logits, stride] = [plan.compact, actions];
+        }
+        kernel.sample(logits, count, stride, actions, plan.seeds, step, plan.gumbel, plan.actions);
+        for (let i = 0; i < count; i++) out[from + i] = shorts[plan.actions / 2 + i]!;
       }
     },
     dispose() {

@@ -44,8 +44,10 @@ export interface Plan {
   readonly observations: number;
   /** Addresses of the layers' descriptors. */
   readonly layers: readonly number[];
-  /** Address of the logits, `[chunk, stride]` int32. */
+  /** Address of the last layer's sums, `[chunk · positions, stride]` int32, of which `outputs` a row are logits. */
   readonly logits: number;
+  readonly positions: number;
+  readonly outputs: number;
   readonly stride: number;
   /** Address of the logits without padding, `[chunk, actions]` int32. */
   readonly compact: number;
@@ -95,22 +97,26 @@ export function layOut(policy: Policy, base: number): Layout {
     };
   });
   const widest = Math.max(...layers.slice(0, -1).map(layerOutputs), 0);
-  const stride = Math.ceil(actions / PANEL) * PANEL;
+  const last = layers.length - 1;
+  const outputs = weightRows(layers[last]!);
+  const places = positions(layers[last]!);
+  const stride = Math.ceil(outputs / PANEL) * PANEL;
   const observations = take(chunk * observation + OVERREAD);
   // Layers read one of these and write the other.
   const activations = [take(chunk * widest + OVERREAD), take(chunk * widest + OVERREAD)] as const;
-  const logits = take(rows * stride * 4);
-  const compact = take(chunk * actions * 4);
+  const logits = take(rows * places * stride * 4);
+  const compact = take(rows * actions * 4);
   const seeds = take(rows * 16);
   const out = take(rows * 2);
   const gumbel = take(GUMBEL_BYTES);
-  const last = layers.length - 1;
   return {
     plan: {
       chunk,
       observations,
       layers: parts.map(({ descriptor }) => descriptor),
       logits,
+      positions: places,
+      outputs,
       stride,
       compact,
       seeds,
