@@ -9,6 +9,7 @@ import {
 } from '../policy/architecture.ts';
 import { forward } from '../policy/forward.ts';
 import { philox4x32 } from '../policy/philox.ts';
+import { sampleBatch } from '../policy/sampler.ts';
 import { GrailError } from '../protocol/errors.ts';
 import type { Backend } from './backend.ts';
 
@@ -19,6 +20,7 @@ export type VectorKind =
   | 'patch-order'
   | 'worst-case'
   | 'odd-total'
+  | 'unsigned'
   | 'own-shape'
   | 'batch-size';
 
@@ -35,6 +37,8 @@ const BATCH_SIZES = [1, 7, 64, 1024] as const;
 const LARGEST_BATCH = 1024;
 const WIDEST_INPUT = 1024;
 const BIAS_LIMIT = 131_072;
+/** Step whose actions are sampled where a backend samples itself. */
+const SAMPLED_STEP = 11;
 
 /**
  * Runs known-answer vectors through a backend. It passes only if every logit is the same integer as the reference's;
@@ -70,6 +74,16 @@ function runVector(backend: Backend, { kind, policy, observations, batch }: Self
         got: Object.is(got[i], -0) ? '−0' : got[i]!,
       });
     }
+    if (loaded.act === undefined) return;
+    const seeds = Uint32Array.from({ length: 4 * batch }, randomStream());
+    const [sampled, right] = [new Uint16Array(batch), new Uint16Array(batch)];
+    loaded.act(observations, batch, seeds, SAMPLED_STEP, sampled);
+    sampleBatch(seeds, SAMPLED_STEP, expected, actions, right);
+    for (const [row, action] of right.entries()) {
+      if (sampled[row] !== action) {
+        throw failed('a sampled action differs', { row, expected: action, got: sampled[row]! });
+      }
+    }
   } finally {
     loaded.dispose();
   }
@@ -81,6 +95,7 @@ export function* selfTestVectors(architecture: Architecture): Generator<SelfTest
   yield requantisation();
   for (const shift of [8, 17]) yield worstCase(shift);
   yield oddTotals();
+  for (const shift of [1, 10]) yield unsigned(shift);
   yield patchOrder();
   for (const shift of [8, 17]) yield worstPatches(shift);
   yield* ownShapes(architecture);
@@ -221,6 +236,43 @@ function oddTotals(): SelfTestVector {
     for (let i = 0; i < row % 4; i++) observations[from + 100 + i]! -= row < 4 ? 1 : -1;
   }
   return { kind: 'odd-total', policy, observations, batch };
+}
+
+/**
+ * Observations from 0 to 127 only, 1,024 wide, under rows of one weight, small to large and of either sign: arithmetic that
+ * takes signless values another way, or adds small products in fewer bits, meets sums at every size that it may hold.
+ */
+function unsigned(shift: number): SelfTestVector {
+  const weights = [1, 2, 3, 5, 8, 15, 31, 42, 63, 64, 65, 126, 127].flatMap((weight) => [weight, -weight]);
+  const actions = weights.length;
+  const layer = { type: 'dense', in: WIDEST_INPUT, out: actions, shift, biasMax: BIAS_LIMIT } as const;
+  const policy: Policy = {
+    architecture: { observation: WIDEST_INPUT, actions, layers: [layer] },
+    layers: [
+      {
+        weight: Int8Array.from(
+          { length: WIDEST_INPUT * actions },
+          (_, i) => weights[Math.floor(i / WIDEST_INPUT)]!,
+        ),
+        bias: Int32Array.from({ length: actions }, (_, o) => (o % 4 < 2 ? o : -o)),
+      },
+    ],
+  };
+  const rows: readonly ((i: number) => number)[] = [
+    () => INT8_MAX,
+    () => 0,
+    () => 1,
+    (i) => i & 1,
+    (i) => (i * 37) & 127,
+    (i) => (i % 5 < 2 ? INT8_MAX : 0),
+    (i) => (i < WIDEST_INPUT / 2 ? INT8_MAX : 1),
+    (i) => (i % 4 < 2 ? INT8_MAX : 0),
+  ];
+  const batch = rows.length;
+  const observations = Int8Array.from({ length: batch * WIDEST_INPUT }, (_, i) =>
+    rows[Math.floor(i / WIDEST_INPUT)]!(i % WIDEST_INPUT),
+  );
+  return { kind: 'unsigned', policy, observations, batch };
 }
 
 /** Totals at and beside every edge of the requantisation: halves, zero, 127·2^shift, and negative logits. */

@@ -187,6 +187,19 @@ const CASES: [string, VectorKind, Logits][] = [
       forward(policy, observations, batch).fill(0, Math.min(batch, 512) * policy.architecture.actions),
   ],
   [
+    'wraps sums of pairs at int16 where all values are positive',
+    'unsigned',
+    (policy, observations, batch) => {
+      const logits = forward(policy, observations, batch);
+      const width = policy.architecture.observation;
+      for (let row = 0; row < batch; row++) {
+        const values = observations.subarray(row * width, (row + 1) * width);
+        if (values.every((value) => value === 127)) logits[row * policy.architecture.actions]! += 65_536;
+      }
+      return observations.some((value) => value < 0) ? forward(policy, observations, batch) : logits;
+    },
+  ],
+  [
     'returns too few logits',
     'negative-zero',
     (p, observations, batch) => forward(p, observations, batch).slice(1),
@@ -211,6 +224,30 @@ test.each(CASES)('a backend that %s is refused by vector %s', async (_, kind, lo
     expect.objectContaining({
       code: 'BACKEND_NOT_EXACT',
       details: expect.objectContaining({ vector: kind }),
+    }),
+  );
+});
+
+test('a backend that samples another action than the sampler is refused', async () => {
+  const exact = await loadBackend('simd');
+  const wrong: Backend = {
+    ...exact,
+    name: 'broken',
+    load(policy) {
+      const loaded = exact.load(policy);
+      return {
+        ...loaded,
+        act(observations, batch, seeds, step, out) {
+          loaded.act!(observations, batch, seeds, step, out);
+          if (batch === 1024) out[1000]! ^= 1;
+        },
+      };
+    },
+  };
+  await expect(selfTest(wrong, CARTPOLE_MLP)).rejects.toThrow(
+    expect.objectContaining({
+      code: 'BACKEND_NOT_EXACT',
+      details: expect.objectContaining({ vector: 'batch-size', row: 1000 }),
     }),
   );
 });
