@@ -48,6 +48,21 @@ test('the committed binaries are what assembly/ compiles to', () => {
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
 }, 120_000);
 
+test('a policy that memory has no room for is BACKEND_OUT_OF_MEMORY', () => {
+  const script = `
+    const { simdBackend } = await import('./src/backends/index.ts');
+    const { randomPolicy } = await import('./test/support/policies.ts');
+    const layer = { type: 'dense', in: 1024, out: 4096, shift: 1, biasMax: 1 };
+    const wide = { observation: 1024, actions: 4096, layers: [layer] };
+    try { simdBackend().load(randomPolicy(wide, 1)); } catch ({ code, details }) {
+      console.log(JSON.stringify({ code, details }));
+    }`;
+  // The runtime's own limit, of 4 MiB: it strips types within it, the network takes more.
+  const args = ['--wasm-max-mem-pages=64', '--input-type=module', '--eval', script];
+  const { stdout } = spawnSync(process.execPath, args, { cwd: packageRoot(), encoding: 'utf8' });
+  expect(JSON.parse(stdout)).toMatchObject({ code: 'BACKEND_OUT_OF_MEMORY', details: { backend: 'simd' } });
+});
+
 describe('int16 sums of pairs', () => {
   /** A panel of `steps` steps with the same weight everywhere. */
   const panel = (steps: number, weight: number) => new Int8Array(steps * 32).fill(weight);
