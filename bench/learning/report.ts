@@ -122,9 +122,9 @@ function table(rows: readonly Row[]): string {
     '',
     '## Not trained yet',
     '',
-    ...(missing.length === 0 ? ['Nothing: every row is there.'] : missing.map((key) => `- ${key}`)),
-    '',
-    '`npm run bench -- learn --resume` trains them.',
+    ...(missing.length === 0
+      ? ['Nothing: every row is there.']
+      : [...missing.map((key) => `- ${key}`), '', '`npm run bench -- learn --resume` trains them.']),
     '',
   ].join('\n');
 }
