@@ -5,13 +5,11 @@ import { checkPolicy } from '../../policy/quantiser.ts';
 import { GrailError } from '../../protocol/errors.ts';
 import type { Backend, LoadedPolicy } from '../backend.ts';
 import { PLAIN, RELAXED } from './binaries.ts';
-import { layOut, type Plan, pack } from './pack.ts';
+import { layOut, PAGE, type Plan, pack } from './pack.ts';
 
 /**
  * The integer kernel: the exact policy and its sampler in WebAssembly SIMD (assembly/policy.ts). It needs nothing but
- * WebAssembly, so browsers run it too.
- *
- * Measured on one core (docs/BENCHMARKS.md): 64-256-256-16 at a batch of 1,024.
+ * WebAssembly, so browsers run it too. What it was measured at: docs/BENCHMARKS.md, Policy.
  */
 
 interface Kernel {
@@ -63,9 +61,7 @@ export function simdBackend(variant?: Variant): Backend {
     throw new GrailError(
       'BACKEND_UNAVAILABLE',
       `this runtime lacks WebAssembly SIMD (${found}): try --backend cpu`,
-      {
-        backend: 'simd',
-      },
+      { backend: 'simd' },
     );
   }
   return {
@@ -151,14 +147,14 @@ function loadPolicy(module: WebAssembly.Module, variant: Variant, policy: Policy
 
 /** @throws GrailError BACKEND_OUT_OF_MEMORY */
 function grow(memory: WebAssembly.Memory, { pages }: Plan): void {
-  const more = pages - memory.buffer.byteLength / 65_536;
+  const more = pages - memory.buffer.byteLength / PAGE;
   try {
     if (more > 0) memory.grow(more);
   } catch (cause) {
     throw new GrailError(
       'BACKEND_OUT_OF_MEMORY',
-      `the simd backend cannot get ${pages * 64} KiB for the policy: free memory, or use a smaller network`,
-      { backend: 'simd', bytes: pages * 65_536 },
+      `the simd backend cannot get ${(pages * PAGE) / 1024} KiB for the policy: free memory, or use a smaller network`,
+      { backend: 'simd', bytes: pages * PAGE },
       { cause },
     );
   }

@@ -9,6 +9,7 @@ import {
   positions,
   weightRows,
 } from '../../policy/architecture.ts';
+import { GUMBEL_ENTRIES } from '../../policy/gumbel.ts';
 
 /**
  * Lays a policy out for the kernel (assembly/policy.ts): panels of eight outputs, four values a step, and the tables that
@@ -16,7 +17,7 @@ import {
  */
 
 /** Outputs of a panel. */
-export const PANEL = 8;
+const PANEL = 8;
 /** Values of a step. */
 const STEP = 4;
 const STEP_BYTES = PANEL * STEP;
@@ -33,8 +34,8 @@ const CHUNK_BYTES = 65_536;
 /** Rows of a tile: chunks are multiples of it where they can be. */
 const TILE = 6;
 const MAX_CHUNK = 384;
-const PAGE = 65_536;
-const GUMBEL_BYTES = 131_072;
+/** Bytes of a page of WebAssembly memory. */
+export const PAGE = 65_536;
 
 /** Where everything of a loaded policy lies. */
 export interface Plan {
@@ -108,7 +109,7 @@ export function layOut(policy: Policy, base: number): Layout {
   const compact = take(rows * actions * 4);
   const seeds = take(rows * 16);
   const out = take(rows * 2);
-  const gumbel = take(GUMBEL_BYTES);
+  const gumbel = take(2 * GUMBEL_ENTRIES);
   return {
     plan: {
       chunk,
