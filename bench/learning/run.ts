@@ -1,5 +1,5 @@
 import { loadBackend, wasmBinarySha256 } from '../../src/backends/index.ts';
-import { startTensorflow } from '../../src/backends/tensorflow.ts';
+import { startTfjs } from '../../src/backends/tfjs/engine.ts';
 import { environmentById, evaluateLogits, type Rollouts, runSlots } from '../../src/environments/index.ts';
 import { recipe } from '../../src/params/recipes.ts';
 import { type Policy, packSeeds, policyRoot, sampleBatch } from '../../src/policy/index.ts';
@@ -52,7 +52,7 @@ export async function runRow(key: RowKey, options: RowOptions): Promise<Omit<Row
     },
     ...(arithmetic === 'float' ? [floatActor] : []),
   );
-  const tf = await startTensorflow('wasm');
+  const tf = await startTfjs('wasm');
   const backend = await loadBackend('wasm');
   const layout = actorLayout(architecture);
   const unit = 1 / (1 << quantiser.observationBits);

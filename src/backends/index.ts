@@ -1,9 +1,9 @@
 import { GrailError } from '../protocol/errors.ts';
-import type { Backend } from './backend.ts';
+import type { AnyBackend, Backend } from './backend.ts';
 import { referenceBackend } from './reference.ts';
 import { simdBackend } from './simd/index.ts';
 
-export type { Backend, LoadedPolicy } from './backend.ts';
+export type { AnyBackend, Backend, DeviceBackend, DevicePolicy, LoadedPolicy } from './backend.ts';
 export { referenceBackend } from './reference.ts';
 export { selfTest } from './selftest.ts';
 export { simdBackend } from './simd/index.ts';
@@ -14,8 +14,12 @@ export {
   wasmBinarySha256,
 } from './wasm-binary.ts';
 
-/** What `--backend` takes. */
-export const BACKEND_NAMES = ['simd', 'reference', 'cpu', 'wasm'] as const;
+/** Backends that every installation has, and that answer at once. */
+export const EMBEDDED_BACKENDS = ['simd', 'reference', 'cpu', 'wasm'] as const;
+export type EmbeddedBackend = (typeof EMBEDDED_BACKENDS)[number];
+
+/** What `--backend` takes: `tensorflow` and `webgpu` need packages of their own, and a device. */
+export const BACKEND_NAMES = [...EMBEDDED_BACKENDS, 'tensorflow', 'webgpu'] as const;
 export type BackendName = (typeof BACKEND_NAMES)[number];
 
 export function isBackendName(name: string): name is BackendName {
@@ -27,15 +31,28 @@ export function isBackendName(name: string): name is BackendName {
  * before mining with it.
  * @throws GrailError BACKEND_UNAVAILABLE when there is no such backend, or it does not start here.
  */
-export async function loadBackend(name: BackendName): Promise<Backend> {
-  if (name === 'reference') return referenceBackend();
-  if (name === 'simd') return simdBackend();
+export function loadBackend(name: EmbeddedBackend | 'tensorflow'): Promise<Backend>;
+export function loadBackend(name: BackendName): Promise<AnyBackend>;
+export async function loadBackend(name: BackendName): Promise<AnyBackend> {
   if (!isBackendName(name)) {
-    throw new GrailError('BACKEND_UNAVAILABLE', `there is no backend ${String(name)}`, {
-      expected: BACKEND_NAMES.join(', '),
-      got: String(name),
-    });
+    throw new GrailError(
+      'BACKEND_UNAVAILABLE',
+      `there is no backend ${String(name)}: take one of ${BACKEND_NAMES.join(', ')}`,
+      { expected: BACKEND_NAMES.join(', '), got: String(name) },
+    );
   }
-  const { tensorflowBackend } = await import('./tensorflow.ts');
-  return tensorflowBackend(name);
+  switch (name) {
+    case 'reference':
+      return referenceBackend();
+    case 'simd':
+      return simdBackend();
+    case 'webgpu': {
+      const { webgpuBackend } = await import('./tfjs/webgpu.ts');
+      return webgpuBackend();
+    }
+    default: {
+      const { tfjsBackend } = await import('./tfjs/index.ts');
+      return tfjsBackend(name);
+    }
+  }
 }

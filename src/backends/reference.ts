@@ -7,6 +7,9 @@ import type { Backend, LoadedPolicy } from './backend.ts';
 export function referenceBackend(): Backend {
   return {
     name: 'reference',
+    answers: 'at once',
+    device: 'processor',
+    emulated: false,
     load(policy: Policy): LoadedPolicy {
       checkPolicy(policy);
       return {
@@ -15,6 +18,7 @@ export function referenceBackend(): Backend {
         dispose() {},
       };
     },
+    memoryBytes: () => 0,
     dispose() {},
   };
 }

@@ -11,7 +11,7 @@ import { forward } from '../policy/forward.ts';
 import { philox4x32 } from '../policy/philox.ts';
 import { sampleBatch } from '../policy/sampler.ts';
 import { GrailError } from '../protocol/errors.ts';
-import type { Backend } from './backend.ts';
+import type { AnyBackend } from './backend.ts';
 
 /** What a vector tries to catch. */
 export type VectorKind =
@@ -45,15 +45,18 @@ const SAMPLED_STEP = 11;
  * nothing may mine before it has.
  * @throws GrailError BACKEND_NOT_EXACT naming the vector, row and action that failed first.
  */
-export async function selfTest(backend: Backend, architecture: Architecture): Promise<void> {
-  for (const vector of selfTestVectors(architecture)) runVector(backend, vector);
+export async function selfTest(backend: AnyBackend, architecture: Architecture): Promise<void> {
+  for (const vector of selfTestVectors(architecture)) await runVector(backend, vector);
 }
 
-function runVector(backend: Backend, { kind, policy, observations, batch }: SelfTestVector): void {
+async function runVector(
+  backend: AnyBackend,
+  { kind, policy, observations, batch }: SelfTestVector,
+): Promise<void> {
   const expected = forward(policy, observations, batch);
   const loaded = backend.load(policy);
   try {
-    const got: ArrayLike<number> = loaded.logits(observations, batch);
+    const got: ArrayLike<number> = await loaded.logits(observations, batch);
     const actions = policy.architecture.actions;
     const failed = (message: string, details: { [key: string]: string | number }) =>
       new GrailError(
@@ -74,7 +77,7 @@ function runVector(backend: Backend, { kind, policy, observations, batch }: Self
         got: Object.is(got[i], -0) ? '−0' : got[i]!,
       });
     }
-    if (loaded.act === undefined) return;
+    if (!('act' in loaded) || loaded.act === undefined) return;
     const seeds = Uint32Array.from({ length: 4 * batch }, randomStream());
     const [sampled, right] = [new Uint16Array(batch), new Uint16Array(batch)];
     loaded.act(observations, batch, seeds, SAMPLED_STEP, sampled);

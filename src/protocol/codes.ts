@@ -132,6 +132,11 @@ export const CODES = {
     status: 500,
     doc: 'The backend fails a known-answer vector: it may not mine.',
   },
+  BACKEND_LOST: {
+    fault: 'retry',
+    status: 500,
+    doc: 'The device of a backend went away, or refused an operation: what it was computing is computed elsewhere.',
+  },
   BACKEND_OUT_OF_MEMORY: {
     fault: 'retry',
     status: 500,

@@ -1,4 +1,4 @@
-import { activate, startTensorflow } from '../backends/tensorflow.ts';
+import { activate, startTfjs } from '../backends/tfjs/engine.ts';
 import { checkTrainingWasm } from '../backends/wasm-binary.ts';
 import type { Policy } from '../policy/architecture.ts';
 import { checkShifts } from '../policy/quantiser.ts';
@@ -57,7 +57,7 @@ export async function createTrainer(
 ): Promise<Trainer> {
   checkTrainingWasm(genesis.trainingWasm);
   checkShifts(genesis);
-  const tf = await startTensorflow('wasm');
+  const tf = await startTfjs('wasm');
   return {
     initialise: () => initialise(genesis),
     update(input) {

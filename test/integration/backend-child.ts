@@ -1,11 +1,11 @@
 import { isMainThread, parentPort } from 'node:worker_threads';
-import { BACKEND_NAMES, loadBackend } from '../../src/backends/index.ts';
+import { EMBEDDED_BACKENDS, loadBackend } from '../../src/backends/index.ts';
 import { SMALL_CONVOLUTIONS } from '../support/architectures.ts';
 import { CARTPOLE_MLP, randomObservations, randomPolicy } from '../support/policies.ts';
 
 /** Runs the same batch on every backend and reports the logits: to the parent thread, or as JSON on stdout. */
 const report: Record<string, number[]> = {};
-for (const name of BACKEND_NAMES) {
+for (const name of EMBEDDED_BACKENDS) {
   const backend = await loadBackend(name);
   report[name] = [CARTPOLE_MLP, SMALL_CONVOLUTIONS].flatMap((architecture) => {
     const loaded = backend.load(randomPolicy(architecture, 1));

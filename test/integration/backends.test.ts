@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
-import { BACKEND_NAMES } from '../../src/backends/index.ts';
+import { EMBEDDED_BACKENDS } from '../../src/backends/index.ts';
 import { forward } from '../../src/policy/forward.ts';
 import { SMALL_CONVOLUTIONS } from '../support/architectures.ts';
 import { CARTPOLE_MLP, randomObservations, randomPolicy } from '../support/policies.ts';
@@ -12,15 +12,15 @@ const child = fileURLToPath(new URL('backend-child.ts', import.meta.url));
 const logits = [CARTPOLE_MLP, SMALL_CONVOLUTIONS].flatMap((architecture) => [
   ...forward(randomPolicy(architecture, 1), randomObservations(16, architecture.observation, 2), 16),
 ]);
-const expected = Object.fromEntries(BACKEND_NAMES.map((name) => [name, logits]));
+const expected = Object.fromEntries(EMBEDDED_BACKENDS.map((name) => [name, logits]));
 
-test('a child process runs every backend, exits by itself and prints nothing of TensorFlow.js', async () => {
+test('a child process runs every embedded backend, exits by itself and prints nothing of TensorFlow.js', async () => {
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [child]);
   expect(JSON.parse(stdout)).toEqual(expected);
   expect(stderr).toBe('');
 });
 
-test('two worker threads run every backend at the same time', async () => {
+test('two worker threads run every embedded backend at the same time', async () => {
   const run = () =>
     new Promise((resolve, reject) => {
       const worker = new Worker(child);
@@ -32,8 +32,8 @@ test('two worker threads run every backend at the same time', async () => {
 
 test('an uncaught error after wasm has started still exits with Node’s own code', async () => {
   const script = `
-    const { startTensorflow } = await import(${JSON.stringify(new URL('../../src/backends/tensorflow.ts', import.meta.url).href)});
-    await startTensorflow('wasm');
+    const { startTfjs } = await import(${JSON.stringify(new URL('../../src/backends/tfjs/engine.ts', import.meta.url).href)});
+    await startTfjs('wasm');
     setTimeout(() => { throw new Error('on purpose'); }, 1);
   `;
   const failure = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script]).then(

@@ -26,6 +26,26 @@ export const chromium: Server = {
     ]),
 };
 
+/** A Vulkan driver that computes on the processor; Debian's Chromium brings it. `find` gives its manifest. */
+export const swiftShader: Server = {
+  name: 'SwiftShader',
+  debianPackage: 'chromium',
+  find: () => firstOf([process.env.SWIFTSHADER_ICD, '/usr/lib/chromium/vk_swiftshader_icd.json']),
+};
+
+/** Vulkan's loader, through which Dawn finds drivers. */
+export const vulkan: Server = {
+  name: 'libvulkan',
+  debianPackage: 'libvulkan1',
+  find: () =>
+    firstOf([
+      '/usr/lib/x86_64-linux-gnu/libvulkan.so.1',
+      '/usr/lib/aarch64-linux-gnu/libvulkan.so.1',
+      '/usr/lib64/libvulkan.so.1',
+      '/usr/lib/libvulkan.so.1',
+    ]),
+};
+
 /** Installs what is missing where that needs no questions: as root, with apt. */
 export function installMissing(servers: readonly Server[], log: (line: string) => void): void {
   const missing = servers.filter((server) => server.find() === null);

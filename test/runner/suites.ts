@@ -1,4 +1,4 @@
-import { chromium, type Server } from './servers.ts';
+import { chromium, type Server, swiftShader, vulkan } from './servers.ts';
 
 /** A folder of test/. */
 export interface Suite {
@@ -15,4 +15,5 @@ export const SUITES: readonly Suite[] = [
   { name: 'property', workers: 2, needs: [] },
   { name: 'integration', workers: 1, needs: [] },
   { name: 'browser', workers: 1, needs: [chromium] },
+  { name: 'gpu', workers: 1, needs: [chromium, swiftShader, vulkan] },
 ];

@@ -1,14 +1,15 @@
 import { expect, test } from 'vitest';
 import {
-  BACKEND_NAMES,
   type BackendName,
   checkTrainingWasm,
+  EMBEDDED_BACKENDS,
   isBackendName,
   loadBackend,
   TRAINING_WASM_SHA256,
   wasmBinarySha256,
 } from '../../src/backends/index.ts';
-import { activate, startTensorflow } from '../../src/backends/tensorflow.ts';
+import { activate, startTfjs } from '../../src/backends/tfjs/engine.ts';
+import { tfjsBackend } from '../../src/backends/tfjs/index.ts';
 import { forward } from '../../src/policy/forward.ts';
 import { SMALL_CONVOLUTIONS } from '../support/architectures.ts';
 import { CARTPOLE_MLP, randomObservations, randomPolicy } from '../support/policies.ts';
@@ -38,7 +39,7 @@ test('cpu and wasm work side by side in one process, call by call', async () => 
 
 test.each(['cpu', 'wasm'] as const)('%s leaves no tensor behind, and may be disposed twice', async (name) => {
   const backend = await loadBackend(name);
-  const tf = await startTensorflow(name);
+  const tf = await startTfjs(name);
   const before = tf.memory().numTensors;
   for (const architecture of [CARTPOLE_MLP, SMALL_CONVOLUTIONS]) {
     const loaded = backend.load(randomPolicy(architecture, 1));
@@ -54,7 +55,7 @@ test.each(['cpu', 'wasm'] as const)(
   '%s keeps a policy that was loaded inside somebody’s tidy',
   async (name) => {
     const backend = await loadBackend(name);
-    const tf = await startTensorflow(name);
+    const tf = await startTfjs(name);
     const loaded = tf.tidy(() => void 0) ?? backend.load(policy);
     let inside: ReturnType<typeof backend.load> | undefined;
     tf.tidy(() => {
@@ -66,7 +67,7 @@ test.each(['cpu', 'wasm'] as const)(
   },
 );
 
-test.each(BACKEND_NAMES)('%s refuses −128 in an observation and in a weight', async (name) => {
+test.each(EMBEDDED_BACKENDS)('%s refuses −128 in an observation and in a weight', async (name) => {
   const backend = await loadBackend(name);
   const loaded = backend.load(policy);
   const low = observations.slice();
@@ -78,7 +79,7 @@ test.each(BACKEND_NAMES)('%s refuses −128 in an observation and in a weight', 
   expect(() => backend.load(bad)).toThrow(expect.objectContaining({ code: 'POLICY_INVALID' }));
 });
 
-test.each(BACKEND_NAMES)('%s gives no logits for an empty batch', async (name) => {
+test.each(EMBEDDED_BACKENDS)('%s gives no logits for an empty batch', async (name) => {
   const loaded = (await loadBackend(name)).load(policy);
   expect(loaded.logits(new Int8Array(0), 0)).toEqual(new Int32Array(0));
   loaded.dispose();
@@ -92,7 +93,7 @@ test('a backend that does not exist is BACKEND_UNAVAILABLE', async () => {
 });
 
 test('starting wasm leaves no process listener behind', async () => {
-  await startTensorflow('wasm');
+  await startTfjs('wasm');
   activate('wasm');
   const sources = process.rawListeners('unhandledRejection').map(String);
   expect(sources.filter((source) => source.includes('throw reason'))).toEqual([]);
@@ -108,4 +109,31 @@ test('the installed wasm binary is the one that genesis pins, and another is WAS
       details: { expected: other, got: TRAINING_WASM_SHA256 },
     }),
   );
+});
+
+test('a heap that would be full is refused before it is, and smaller batches go on being exact', async () => {
+  // The real limit is 3 GiB of the wasm heap's 4: beyond those it corrupts silently.
+  const tf = await startTfjs('wasm');
+  const backend = await tfjsBackend('wasm', { memoryLimit: tf.memory().numBytes + 1_000_000 });
+  const loaded = backend.load(policy);
+  const held = tf.memory().numBytes;
+  const many = randomObservations(2000, 4, 3);
+  expect(() => loaded.logits(many, 2000)).toThrow(
+    expect.objectContaining({
+      code: 'BACKEND_OUT_OF_MEMORY',
+      // Five matrices of 2,000 rows of 32 float32 values.
+      details: expect.objectContaining({ backend: 'wasm', bytes: 1_280_000, held }),
+    }),
+  );
+  expect(tf.memory().numBytes).toBe(held);
+  expect(loaded.logits(observations, 9)).toEqual(expected);
+  const [wide, bias] = [new Int8Array(1024 * 1024), new Int32Array(1024)];
+  const layer = { type: 'dense', in: 1024, out: 1024, shift: 1, biasMax: 1 } as const;
+  const large = {
+    architecture: { observation: 1024, actions: 1024, layers: [layer] },
+    layers: [{ weight: wide, bias }],
+  };
+  expect(() => backend.load(large)).toThrow(expect.objectContaining({ code: 'BACKEND_OUT_OF_MEMORY' }));
+  expect(tf.memory().numBytes).toBe(held);
+  loaded.dispose();
 });

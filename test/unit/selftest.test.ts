@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { BACKEND_NAMES, type Backend, loadBackend, selfTest } from '../../src/backends/index.ts';
+import { type Backend, EMBEDDED_BACKENDS, loadBackend, selfTest } from '../../src/backends/index.ts';
 import type { VectorKind } from '../../src/backends/selftest.ts';
 import {
   type Conv2dLayer,
@@ -15,7 +15,7 @@ import { buildMlp } from '../../src/policy/quantiser.ts';
 import { SMALL_CONVOLUTIONS } from '../support/architectures.ts';
 import { CARTPOLE_MLP, QUANTISER } from '../support/policies.ts';
 
-test.each(BACKEND_NAMES)('the %s backend passes', async (name) => {
+test.each(EMBEDDED_BACKENDS)('the %s backend passes', async (name) => {
   await selfTest(await loadBackend(name), CARTPOLE_MLP);
   const other = buildMlp({ observation: 8, hidden: [64, 64], actions: 4, quantiser: QUANTISER });
   await selfTest(await loadBackend(name), other);
@@ -28,6 +28,10 @@ type Logits = (policy: Policy, observations: Int8Array, batch: number) => ArrayL
 function broken(logits: Logits): Backend {
   return {
     name: 'broken',
+    answers: 'at once',
+    device: 'none',
+    emulated: false,
+    memoryBytes: () => 0,
     load: (policy) => ({
       policy,
       logits: (observations, batch) => logits(policy, observations, batch) as Int32Array,

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { startTensorflow } from '../../src/backends/tensorflow.ts';
+import { startTfjs } from '../../src/backends/tfjs/engine.ts';
 import type { QuantiserParams } from '../../src/params/genesis.ts';
 import {
   type Architecture,
@@ -22,7 +22,7 @@ import { GRID_NETWORK, GRID_QUANTISER } from '../support/training.ts';
 
 let tf: Tensorflow;
 beforeAll(async () => {
-  tf = await startTensorflow('wasm');
+  tf = await startTfjs('wasm');
 });
 
 const ROWS = 48;

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { startTensorflow } from '../../src/backends/tensorflow.ts';
+import { startTfjs } from '../../src/backends/tfjs/engine.ts';
 import { checkPolicy, policyRoot } from '../../src/policy/index.ts';
 import { toHex } from '../../src/protocol/bytes.ts';
 import {
@@ -234,7 +234,7 @@ test('every step is in one minibatch an epoch, and minibatches differ by one row
 });
 
 test('no tensor outlives an update, discarded ones included', async () => {
-  const tf = await startTensorflow('wasm');
+  const tf = await startTfjs('wasm');
   trainer.update(firstInput());
   const others: [Trainer, Partial<Collection>][] = [
     [await createTrainer(grpoGenesis()), IN_GROUPS],

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { startTensorflow } from '../../src/backends/tensorflow.ts';
+import { startTfjs } from '../../src/backends/tfjs/engine.ts';
 import { policyRoot } from '../../src/policy/index.ts';
 import { toHex } from '../../src/protocol/bytes.ts';
 import { createTrainer, encodeTrainerState, trainerStateRoot } from '../../src/training/index.ts';
@@ -55,7 +55,7 @@ test.each([
 ])(
   'the pinned binary multiplies [%i, %i] by [%i wide] as sums in index order, each rounded to float32',
   async (rows, inner, columns) => {
-    const tf = await startTensorflow('wasm');
+    const tf = await startTfjs('wasm');
     const next = words(rows + inner);
     const real = (count: number) => Float32Array.from({ length: count }, () => next() / 2 ** 31 - 1);
     const [a, b, bias] = [real(rows * inner), real(inner * columns), real(columns)];

@@ -64,14 +64,24 @@ export function simdBackend(variant?: Variant): Backend {
       { backend: 'simd' },
     );
   }
+  const memories = new Set<WebAssembly.Memory>();
   return {
     name: 'simd',
-    load: (policy) => loadPolicy(module, found, policy),
+    answers: 'at once',
+    device: `processor, WebAssembly ${found === 'relaxed' ? 'relaxed SIMD' : 'SIMD'}`,
+    emulated: false,
+    load: (policy) => loadPolicy(module, found, policy, memories),
+    memoryBytes: () => [...memories].reduce((sum, { buffer }) => sum + buffer.byteLength, 0),
     dispose() {},
   };
 }
 
-function loadPolicy(module: WebAssembly.Module, variant: Variant, policy: Policy): LoadedPolicy {
+function loadPolicy(
+  module: WebAssembly.Module,
+  variant: Variant,
+  policy: Policy,
+  memories: Set<WebAssembly.Memory>,
+): LoadedPolicy {
   checkPolicy(policy);
   const { architecture } = policy;
   const memory = new WebAssembly.Memory({ initial: 1 });
@@ -79,6 +89,7 @@ function loadPolicy(module: WebAssembly.Module, variant: Variant, policy: Policy
   const layout = layOut(policy, kernel.base());
   const { plan } = layout;
   grow(memory, plan);
+  memories.add(memory);
   pack(policy, layout, memory.buffer);
   new Int16Array(memory.buffer, plan.gumbel).set(gumbelTable());
   const bytes = new Int8Array(memory.buffer);
@@ -141,6 +152,7 @@ function loadPolicy(module: WebAssembly.Module, variant: Variant, policy: Policy
     },
     dispose() {
       disposed = true;
+      memories.delete(memory);
     },
   };
 }
