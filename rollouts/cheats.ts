@@ -1,6 +1,7 @@
-import type { Rollouts } from '../src/environments/index.ts';
+import { referenceBackend } from '../src/backends/index.ts';
+import { type Actor, environmentById, type Rollouts, runSlots } from '../src/environments/index.ts';
 import { PROOF_BYTES } from '../src/params/constants.ts';
-import { trace } from '../src/policy/index.ts';
+import { packSeeds, sampleBatch, trace } from '../src/policy/index.ts';
 import { seedBlock, seedWords } from '../src/policy/philox.ts';
 import { traceDigest } from '../src/proofs/statement.ts';
 import { packedBytes } from '../src/protocol/actions.ts';
@@ -19,7 +20,7 @@ import {
   signedProof,
   type WindowContext,
 } from './conduct.ts';
-import { generateRollouts, policyActor, rolloutsOf, seedsOf } from './generate.ts';
+import { type RolloutInput, seedsOf } from './engine/index.ts';
 import { selectSlots } from './select.ts';
 
 /** Ways to cheat, each with the code that catches it. For insecure-dev networks only. */
@@ -53,7 +54,7 @@ const HOOKS: Record<CheatKind, Partial<Conduct>> = {
       const input = await rolloutInput(context);
       const words = cheatWords(context);
       const block = new Uint32Array(4);
-      return rolloutsOf(input, seedsOf(input), (step, _observations, actions) => {
+      return rolloutsOf(input, (step, _observations, actions) => {
         for (let slot = 0; slot < input.slots; slot++) {
           seedBlock(words, 0, step, slot, block);
           actions[slot] = block[0]! % context.genesis.architecture.actions;
@@ -67,7 +68,7 @@ const HOOKS: Record<CheatKind, Partial<Conduct>> = {
     async rollouts(context) {
       const right = await honest.rollouts(context);
       for (let version = context.window.open!.policyVersion - 1; version >= 0; version--) {
-        const stale = generateRollouts(await rolloutInput(context, version));
+        const stale = await context.play(await rolloutInput(context, version));
         if (sameActions(stale, right)) continue;
         context.tell(`running policy ${version} and claiming policy ${context.window.open!.policyVersion}`);
         return stale;
@@ -81,8 +82,7 @@ const HOOKS: Record<CheatKind, Partial<Conduct>> = {
     async rollouts(context) {
       const input = await rolloutInput(context);
       const slots = Math.min(2 * input.slots, context.genesis.maxSlots);
-      const seeds = seedsOf(input);
-      const all = rolloutsOf({ ...input, slots }, seeds, policyActor(input.policy, seeds, slots));
+      const all = await context.play({ ...input, slots });
       const chosen = bestSlots(all, input.slots);
       context.tell(`playing ${slots} slots and committing to the best ${input.slots}: ${chosen.join(', ')}`);
       return selectSlots(all, chosen);
@@ -97,9 +97,8 @@ const HOOKS: Record<CheatKind, Partial<Conduct>> = {
       const slot = slotWord! % input.slots;
       const step = stepWord! % context.genesis.stepsPerSlot;
       context.tell(`flipping the action of slot ${slot}, step ${step}`);
-      const seeds = seedsOf(input);
-      const act = policyActor(input.policy, seeds, input.slots);
-      return rolloutsOf(input, seeds, (at, observations, actions) => {
+      const act = honestActor(input);
+      return rolloutsOf(input, (at, observations, actions) => {
         act(at, observations, actions);
         if (at === step) actions[slot] = (actions[slot]! + 1) % context.genesis.architecture.actions;
       });
@@ -135,7 +134,7 @@ const HOOKS: Record<CheatKind, Partial<Conduct>> = {
       context.tell('opening to accumulators of which one is off by one');
       const input = await rolloutInput(context);
       const digests = opening.parts.map(({ steps }) => {
-        const traces = steps.map(({ observation }) => trace(input.policy.policy, observation));
+        const traces = steps.map(({ observation }) => trace(input.policy, observation));
         const last = traces.at(-1)!.at(-1)!;
         last[0]! += last[0]! > 0 ? -1 : 1;
         return traceDigest(context.genesis.architecture, traces);
@@ -232,6 +231,23 @@ function madeUpCommit(context: WindowContext, filler: number): MessageOf<'commit
 function resigned(context: WindowContext, message: MessageOf<'commit'>): MessageOf<'commit'> {
   const { signature: _, ...unsigned } = message;
   return signMessage(context.domain, context.identity, unsigned);
+}
+
+/** Steps the window's slots with any actor, in this thread. */
+function rolloutsOf(input: RolloutInput, actor: Actor): Rollouts {
+  const { environment, groupSize, stepsPerSlot } = input.genesis;
+  const seeds = seedsOf(input);
+  return runSlots(environmentById(environment), seeds, groupSize, input.slots, stepsPerSlot, actor);
+}
+
+/** Acts as the protocol prescribes. */
+function honestActor(input: RolloutInput): Actor {
+  const seeds = seedsOf(input);
+  const words = packSeeds(Array.from({ length: input.slots }, (_, slot) => seeds.sample(slot)));
+  const policy = referenceBackend().load(input.policy);
+  const count = input.policy.architecture.actions;
+  return (step, observations, actions) =>
+    sampleBatch(words, step, policy.logits(observations, input.slots), count, actions);
 }
 
 function sameActions(a: Rollouts, b: Rollouts): boolean {

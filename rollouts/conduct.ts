@@ -4,7 +4,8 @@ import { digestHex, type Opening } from '../src/proofs/opening.ts';
 import { toHex } from '../src/protocol/bytes.ts';
 import type { Identity } from '../src/protocol/identity.ts';
 import { type MessageOf, type SigningDomain, signMessage } from '../src/protocol/messages.ts';
-import { commitMessage, generateRollouts, type RolloutInput } from './generate.ts';
+import { commitMessage } from './commit.ts';
+import type { RolloutInput } from './engine/index.ts';
 import type { PolicyStore } from './policies.ts';
 import type { NetworkView, WindowView } from './view.ts';
 
@@ -20,6 +21,8 @@ export interface WindowContext {
   /** Slots that it enrolled, or would have. */
   readonly slots: number;
   readonly policies: PolicyStore;
+  /** Plays slots with a policy, on whatever this miner has. */
+  readonly play: (input: RolloutInput) => Promise<Rollouts>;
   /** Says what a cheat is doing. */
   readonly tell: (what: string) => void;
 }
@@ -55,7 +58,7 @@ export const honest: Conduct = {
   enrols: true,
   commitsIn: 'commit',
   async rollouts(context) {
-    return generateRollouts(await rolloutInput(context));
+    return context.play(await rolloutInput(context));
   },
   async commits(context, rollouts) {
     return [signedCommit(context, await rollouts())];
@@ -75,14 +78,14 @@ export async function rolloutInput(
   version = context.window.open!.policyVersion,
 ): Promise<RolloutInput> {
   const { genesis, genesisHash, identity, view, slots, policies } = context;
-  await policies.reach(view.versions, version);
+  const { policy } = await policies.reach(view.versions, version);
   return {
     genesis,
     genesisHash,
     windowSeed: context.window.open!.seed,
     miner: identity.address,
     slots,
-    policy: policies.load(version),
+    policy,
   };
 }
 

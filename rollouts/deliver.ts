@@ -5,6 +5,7 @@ import { type Message, signMessage } from '../src/protocol/messages.ts';
 import type { Acknowledgement } from '../src/protocol/wire.ts';
 import type { VerifierClient } from './client.ts';
 import type { Conduct } from './conduct.ts';
+import type { RolloutEngine, RolloutInput } from './engine/index.ts';
 import { type MinerEvent, verdictRejection } from './events.ts';
 import type { Step } from './plan.ts';
 import type { PolicyStore } from './policies.ts';
@@ -17,6 +18,7 @@ export interface DelivererParts {
   /** Slots to enrol. */
   readonly slots: number;
   readonly conduct: Conduct;
+  readonly engine: RolloutEngine;
   readonly prover: Prover;
   readonly policies: PolicyStore;
   readonly view: NetworkView;
@@ -33,6 +35,9 @@ export type Outcome =
   | { readonly kind: 'refused'; readonly message: Message; readonly error: unknown };
 
 const DONE: Outcome = { kind: 'done' };
+
+/** Milliseconds between two reports on rollouts that are being made. */
+const PROGRESS_MS = 5000;
 
 /** Carries out the steps of one miner: makes what is wanted, posts it, and reports what the verifier promised. */
 export class Deliverer {
@@ -95,7 +100,7 @@ export class Deliverer {
   #work(window: number): WindowWork {
     let work = this.#works.get(window);
     if (work === undefined) {
-      const { client, identity, slots, conduct, view, policies, log } = this.#parts;
+      const { client, identity, slots, conduct, engine, view, policies, log, signal } = this.#parts;
       const state = view.windows.get(window)!;
       const told = new Set<string>();
       const context = {
@@ -107,6 +112,7 @@ export class Deliverer {
         window: state,
         slots: view.slots(state) || slots,
         policies,
+        play: (input: RolloutInput) => engine.play(input, { signal, onProgress: this.#progress(window) }),
         tell: (what: string) => {
           if (!told.has(what)) log({ event: 'cheating', window, kind: conduct.name, what });
           told.add(what);
@@ -116,6 +122,17 @@ export class Deliverer {
       this.#works.set(window, work);
     }
     return work;
+  }
+
+  /** Reports every few seconds how far the rollouts of a window are: those that take less are not worth a line. */
+  #progress(window: number): (done: number, total: number) => void {
+    const { log, now } = this.#parts;
+    let last = now();
+    return (done, total) => {
+      if (now() - last < PROGRESS_MS) return;
+      last = now();
+      log({ event: 'playing', window, done, total });
+    };
   }
 
   /** Posts messages at once, and reports the first acknowledgement unless one was refused. */

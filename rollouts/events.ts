@@ -32,6 +32,24 @@ export type MinerEvent =
       readonly steps: number;
       readonly meanReturn: number | null;
       readonly seconds: number;
+      readonly backend: string;
+      readonly memory: {
+        /** Bytes of these rollouts. */
+        readonly rollouts: number;
+        /** Bytes that the backends hold. */
+        readonly backends: number;
+        /** Bytes that this process has of the machine's memory, its provers' processes aside. */
+        readonly resident: number;
+      };
+    }
+  | { readonly event: 'playing'; readonly window: number; readonly done: number; readonly total: number }
+  | {
+      /** A backend failed and another one took over: the rollouts are the same. */
+      readonly event: 'fallback';
+      readonly from: string;
+      readonly to: string;
+      readonly code: Code;
+      readonly message: string;
     }
   | { readonly event: 'committed' | 'opened'; readonly window: number; readonly index: number }
   | {
@@ -119,8 +137,13 @@ export function describeEvent(event: MinerEvent): string {
     case 'rollouts': {
       const mean =
         event.meanReturn === null ? 'no episode ended' : `mean return ${event.meanReturn.toFixed(1)}`;
-      return `${at}rollouts: ${event.slots} slots of ${event.steps} steps, ${mean}, ${seconds(event.seconds)}`;
+      const memory = `${mib(event.memory.resident)} MiB`;
+      return `${at}rollouts: ${event.slots} slots of ${event.steps} steps, ${mean}, ${seconds(event.seconds)}, ${memory}`;
     }
+    case 'playing':
+      return `${at}playing: ${event.done} of ${event.total} steps`;
+    case 'fallback':
+      return `${event.code}: ${event.message}; going on with the ${event.to} backend`;
     case 'committed':
       return `${at}committed (entry ${event.index})`;
     case 'opened':
@@ -152,4 +175,5 @@ export function describeEvent(event: MinerEvent): string {
   }
 }
 
+const mib = (bytes: number) => Math.round(bytes / 2 ** 20);
 const seconds = (value: number) => `${value.toFixed(2)} s`;

@@ -3,17 +3,30 @@
  *
  * @example
  * const client = await VerifierClient.connect({ url: 'http://127.0.0.1:7420' });
- * const miner = createMiner({ client, identity, slots: 16, backend, prover: pool, log: console.log, signal });
+ * const miner = createMiner({ client, identity, slots: 16, engine, prover: pool, log: console.log, signal });
  * const { credit } = await miner.run();
  */
-export { type BackendChoice, chooseBackend, type Workload } from './backend.ts';
 export { CHEAT_KINDS, CHEATS, type CheatKind, cheat } from './cheats.ts';
 export { type ClientOptions, VerifierClient } from './client.ts';
+export { commitMessage } from './commit.ts';
 export { type Conduct, honest, type WindowContext } from './conduct.ts';
 export { Deliverer, type Outcome } from './deliver.ts';
+export {
+  inlineEngine,
+  type PlayOptions,
+  type RolloutEngine,
+  type RolloutInput,
+  startRolloutEngine,
+} from './engine/index.ts';
 export { describeEvent, type MinerEvent } from './events.ts';
 export { type FeedOptions, followLedger } from './feed.ts';
-export { commitMessage, generateRollouts, type RolloutInput } from './generate.ts';
+export {
+  type BackendChoice,
+  type Candidate,
+  measureBackend,
+  rankBackends,
+  type Workload,
+} from './measure.ts';
 export { createMiner, type Miner, type MinerOptions, type MinerSummary } from './miner.ts';
 export { dueSteps, type Step } from './plan.ts';
 export { type CatchUp, initialPolicy, PolicyStore } from './policies.ts';

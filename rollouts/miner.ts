@@ -1,4 +1,3 @@
-import type { Backend } from '../src/backends/index.ts';
 import type { LedgerEntry } from '../src/ledger/entry.ts';
 import { GrailError } from '../src/protocol/errors.ts';
 import type { Identity } from '../src/protocol/identity.ts';
@@ -7,6 +6,7 @@ import { Backoff, type BackoffOptions, pause } from './backoff.ts';
 import type { VerifierClient } from './client.ts';
 import { type Conduct, honest } from './conduct.ts';
 import { Deliverer } from './deliver.ts';
+import type { RolloutEngine } from './engine/index.ts';
 import type { MinerEvent } from './events.ts';
 import { followLedger } from './feed.ts';
 import { dueSteps, mayEnrol, type Step, stepKey } from './plan.ts';
@@ -19,8 +19,8 @@ export interface MinerOptions {
   readonly identity: Identity;
   /** Slots to enrol: a multiple of the group size, at most maxSlots. */
   readonly slots: number;
-  /** A backend that passed its self-test. */
-  readonly backend: Backend;
+  /** What plays its slots; it stays the caller's. */
+  readonly engine: RolloutEngine;
   readonly prover: Prover;
   readonly conduct?: Conduct;
   /** Windows to take part in before stopping; no end when absent. */
@@ -93,14 +93,12 @@ class WindowMiner implements Miner {
   #fatal: unknown = null;
 
   constructor(options: MinerOptions) {
-    const { client, identity, backend } = options;
+    const { client, identity } = options;
     this.#options = options;
     this.#conduct = options.conduct ?? honest;
     this.#signal = AbortSignal.any([options.signal, this.#ending.signal]);
     this.view = new NetworkView(client.genesis, identity.address);
-    this.#policies = new PolicyStore(client.genesis, backend, (hash) =>
-      client.blob(hash, { signal: this.#signal }),
-    );
+    this.#policies = new PolicyStore(client.genesis, (hash) => client.blob(hash, { signal: this.#signal }));
     this.#deliverer = new Deliverer({
       ...options,
       conduct: this.#conduct,
@@ -134,7 +132,6 @@ class WindowMiner implements Miner {
       });
     } finally {
       this.#ending.abort();
-      this.#policies.dispose();
     }
     if (this.#fatal !== null) throw this.#fatal;
     if (signal.aborted) throw new GrailError('STOPPED', 'the miner was stopped before its windows were over');

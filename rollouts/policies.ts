@@ -1,4 +1,3 @@
-import type { Backend, LoadedPolicy } from '../src/backends/index.ts';
 import type { Genesis } from '../src/params/genesis.ts';
 import { type Policy, policyRoot } from '../src/policy/index.ts';
 import { type Hex, toHex } from '../src/protocol/bytes.ts';
@@ -23,16 +22,13 @@ export interface CatchUp {
  */
 export class PolicyStore {
   readonly #genesis: Genesis;
-  readonly #backend: Backend;
   readonly #fetch: FetchBlob;
   readonly #policies = new Map<number, Policy>();
-  readonly #loaded = new Map<number, LoadedPolicy>();
   /** One catch-up at a time: each starts from what the one before it gave. */
   #queue: Promise<unknown> = Promise.resolve();
 
-  constructor(genesis: Genesis, backend: Backend, fetch: FetchBlob) {
+  constructor(genesis: Genesis, fetch: FetchBlob) {
     this.#genesis = genesis;
-    this.#backend = backend;
     this.#fetch = fetch;
   }
 
@@ -44,19 +40,6 @@ export class PolicyStore {
     const result = this.#queue.then(() => this.#reach(versions, version));
     this.#queue = result.catch(() => {});
     return result;
-  }
-
-  /** A policy that was reached, on the backend. */
-  load(version: number): LoadedPolicy {
-    let loaded = this.#loaded.get(version);
-    if (loaded === undefined) {
-      const policy = this.#policies.get(version);
-      if (policy === undefined)
-        throw new GrailError('INTERNAL', `policy ${version} was not reached`, { version });
-      loaded = this.#backend.load(policy);
-      this.#loaded.set(version, loaded);
-    }
-    return loaded;
   }
 
   async #reach(versions: readonly PublishedVersion[], version: number): Promise<CatchUp> {
@@ -85,14 +68,7 @@ export class PolicyStore {
     const keep = this.#genesis.lag + 1 + SPARE;
     for (const old of [...this.#policies.keys()].sort((a, b) => b - a).slice(keep)) {
       this.#policies.delete(old);
-      this.#loaded.get(old)?.dispose();
-      this.#loaded.delete(old);
     }
-  }
-
-  dispose(): void {
-    for (const loaded of this.#loaded.values()) loaded.dispose();
-    this.#loaded.clear();
   }
 }
 

@@ -4,14 +4,15 @@ import type { ProofPool } from '../src/proofs/pool.ts';
 import { type ProverInput, witnessInput } from '../src/proofs/witness-input.ts';
 import type { MessageOf } from '../src/protocol/messages.ts';
 import type { Conduct, WindowContext } from './conduct.ts';
+import type { RolloutEngine } from './engine/index.ts';
 import type { MinerEvent } from './events.ts';
-import { meanReturn } from './generate.ts';
 
 /** What makes proofs: a ProofPool, or anything that proves. */
 export type Prover = Pick<ProofPool, 'prove'>;
 
 export interface WorkParts {
   readonly conduct: Conduct;
+  readonly engine: RolloutEngine;
   readonly prover: Prover;
   readonly log: (event: MinerEvent) => void;
   readonly signal: AbortSignal;
@@ -65,7 +66,7 @@ export class WindowWork {
 
   async #generate(): Promise<Rollouts> {
     const { view, policies, window } = this.#context;
-    const { conduct, log, now } = this.#parts;
+    const { conduct, engine, log, now } = this.#parts;
     const version = window.open!.policyVersion;
     const before = now();
     const { blobs, bytes } = await policies.reach(view.versions, version);
@@ -82,6 +83,12 @@ export class WindowWork {
       steps: rollouts.steps,
       meanReturn: meanReturn(rollouts),
       seconds: (now() - between) / 1000,
+      backend: engine.backend,
+      memory: {
+        rollouts: bytesOf(rollouts),
+        backends: engine.memoryBytes,
+        resident: process.memoryUsage.rss(),
+      },
     });
     return rollouts;
   }
@@ -117,4 +124,15 @@ export class WindowWork {
     const { proof } = await this.#parts.prover.prove(witnessInput(input), { signal: this.#parts.signal });
     return proof;
   }
+}
+
+/** Mean return of the episodes that ended, or null without any: a report, nothing reads it. */
+function meanReturn({ episodes }: Rollouts): number | null {
+  if (episodes.length === 0) return null;
+  return episodes.reduce((sum, episode) => sum + episode.return, 0) / episodes.length;
+}
+
+function bytesOf({ observations, actions, rewards, terminated, truncated }: Rollouts): number {
+  const arrays = [observations, actions, rewards, terminated, truncated];
+  return arrays.reduce((sum, { byteLength }) => sum + byteLength, 0);
 }

@@ -1,9 +1,11 @@
+import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { z } from 'zod';
-import { chooseBackend } from '../../rollouts/backend.ts';
 import { CHEAT_KINDS, cheat } from '../../rollouts/cheats.ts';
 import { VerifierClient } from '../../rollouts/client.ts';
+import { type RolloutEngine, startRolloutEngine } from '../../rollouts/engine/index.ts';
 import { describeEvent, type MinerEvent } from '../../rollouts/events.ts';
+import { type BackendChoice, rankBackends } from '../../rollouts/measure.ts';
 import { createMiner } from '../../rollouts/miner.ts';
 import { initialPolicy } from '../../rollouts/policies.ts';
 import { BACKEND_NAMES } from '../backends/index.ts';
@@ -22,6 +24,8 @@ import { terminalPrompt } from './password.ts';
 
 /** Slots enrolled unless --slots says otherwise, as far as the network allows. */
 const DEFAULT_SLOTS = 8;
+/** More threads than the largest machines have cores. */
+const MAX_THREADS = 1024;
 
 export const command = defineCommand({
   name: 'miner',
@@ -49,6 +53,12 @@ export const command = defineCommand({
       .enum(['auto', ...BACKEND_NAMES])
       .default('auto')
       .describe('where the policy runs; auto takes the fastest exact one'),
+    threads: z
+      .int()
+      .min(1)
+      .max(MAX_THREADS)
+      .optional()
+      .describe('threads that play rollouts (default: as many as are worth it, at most one a core)'),
     windows: z.int().min(1).max(1_000_000).optional().describe('stop after taking part in this many windows'),
     network: z
       .string()
@@ -72,6 +82,7 @@ export const command = defineCommand({
     });
     const lock = lockKeystore(file);
     let pool: ProofPool | null = null;
+    let engine: RolloutEngine | null = null;
     try {
       const log = (event: MinerEvent) => {
         if (flags.json) out(JSON.stringify(event));
@@ -91,20 +102,17 @@ export const command = defineCommand({
       );
       if (genesis.insecureDev)
         err('insecure-dev network: its keys and beacon are for development, credits are worth nothing');
-      const { stepsPerSlot } = genesis;
-      const backend = await chooseBackend(flags.backend, {
-        policy: initialPolicy(genesis),
-        slots,
-        stepsPerSlot,
-      });
-      err(`backend ${backend.name}: exact`);
+      engine = await openEngine(genesis, { ...flags, slots }, log);
+      err(
+        `backend ${engine.backend} (${engine.device}): exact, ${engine.threads} ${engine.threads === 1 ? 'thread' : 'threads'}`,
+      );
       pool = await openPool(genesis, signal, err);
       if (signal.aborted) throw new GrailError('STOPPED', 'stopped before the first window');
       const miner = createMiner({
         client,
         identity,
         slots,
-        backend,
+        engine,
         prover: pool,
         ...(flags.cheat !== undefined && { conduct: cheat(flags.cheat) }),
         ...(flags.windows !== undefined && { windows: flags.windows }),
@@ -118,11 +126,10 @@ export const command = defineCommand({
         await miner.run();
       } finally {
         signal.removeEventListener('abort', stop);
-        backend.dispose();
       }
       return 0;
     } finally {
-      await pool?.close();
+      await Promise.all([pool?.close(), engine?.close()]);
       lock.release();
     }
   },
@@ -165,6 +172,30 @@ function checkChoices(genesis: Genesis, slots: number, kind: string | undefined)
       flag: '--cheat',
     });
   }
+}
+
+/**
+ * Threads with the backend that was asked for, or the fastest exact one.
+ * @throws GrailError BACKEND_UNAVAILABLE or BACKEND_NOT_EXACT
+ */
+async function openEngine(
+  genesis: Genesis,
+  flags: { backend: BackendChoice; slots: number; threads?: number | undefined },
+  log: (event: MinerEvent) => void,
+): Promise<RolloutEngine> {
+  const { slots, threads } = flags;
+  const candidates = await rankBackends(flags.backend, {
+    policy: initialPolicy(genesis),
+    slots,
+    stepsPerSlot: genesis.stepsPerSlot,
+    threads: availableParallelism(),
+  });
+  return startRolloutEngine({
+    candidates: candidates.map((found) => ({ name: found.name, threads: threads ?? found.threads })),
+    architecture: genesis.architecture,
+    onFallback: ({ from, to, error: { code, message } }) =>
+      log({ event: 'fallback', from, to, code, message }),
+  });
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { MinerSeeds } from '../protocol/seeds.ts';
 import type { Environment, EnvironmentBatch } from './environment.ts';
+import { RowCopy } from './rows.ts';
 
 /** A finished episode, for reports: training and pay never read it. */
 export interface EpisodeSummary {
@@ -10,12 +11,8 @@ export interface EpisodeSummary {
   readonly return: number;
 }
 
-/**
- * Rollouts of `slots` slots of `steps` steps each: what training reads. Arrays are slot-major, index = slot·steps + step.
- */
-export interface Rollouts {
-  readonly slots: number;
-  readonly steps: number;
+/** Where rollouts are written: arrays are slot-major, index = slot·steps + step. They may lie in shared memory. */
+export interface RolloutArrays {
   /** `[slots · steps, observation]` int8: what the policy saw before each step. */
   readonly observations: Int8Array;
   /** `[slots · steps]`. */
@@ -26,15 +23,320 @@ export interface Rollouts {
   readonly terminated: Uint8Array;
   /** `[slots · steps]`, 1 where the step ended its episode by the time limit. */
   readonly truncated: Uint8Array;
-  /** Flat indices of the steps whose value must be bootstrapped: truncated ones and each slot's last, unless terminal. */
+}
+
+/** What slots leave beside the arrays. Indices and slots are those of the whole window. */
+export interface SlotEnds {
+  /** Ascending flat indices of the steps whose value must be bootstrapped: truncated ones and each slot's last, unless terminal. */
   readonly bootstrapIndex: Uint32Array;
   /** `[bootstrapIndex.length, observation]` int8: the state after such a step. */
   readonly bootstrapObservations: Int8Array;
+  /** By end step, then slot. */
   readonly episodes: readonly EpisodeSummary[];
+}
+
+/** Rollouts of `slots` slots of `steps` steps each: what training reads. */
+export interface Rollouts extends RolloutArrays, SlotEnds {
+  readonly slots: number;
+  readonly steps: number;
 }
 
 /** Chooses the actions of all slots at one step. `observations` is `[slots, observation]`; writes `actions`. */
 export type Actor = (step: number, observations: Int8Array, actions: Uint16Array) => void;
+
+/**
+ * Arrays of zeros for `slots` slots of `steps` steps.
+ *
+ * @param options.shared one SharedArrayBuffer holds them all, so that workers may write into it
+ * @throws RangeError when there is not so much memory
+ */
+export function rolloutArrays(
+  slots: number,
+  steps: number,
+  observation: number,
+  options: { shared?: boolean } = {},
+): RolloutArrays {
+  const size = slots * steps;
+  if (options.shared !== true) {
+    return {
+      observations: new Int8Array(size * observation),
+      actions: new Uint16Array(size),
+      rewards: new Float32Array(size),
+      terminated: new Uint8Array(size),
+      truncated: new Uint8Array(size),
+    };
+  }
+  let end = 0;
+  const place = (bytes: number) => {
+    const at = end;
+    end += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+    return at;
+  };
+  const observations = place(size * observation);
+  const actions = place(size * Uint16Array.BYTES_PER_ELEMENT);
+  const rewards = place(size * Float32Array.BYTES_PER_ELEMENT);
+  const terminated = place(size);
+  const truncated = place(size);
+  const buffer = new SharedArrayBuffer(end);
+  return {
+    observations: new Int8Array(buffer, observations, size * observation),
+    actions: new Uint16Array(buffer, actions, size),
+    rewards: new Float32Array(buffer, rewards, size),
+    terminated: new Uint8Array(buffer, terminated, size),
+    truncated: new Uint8Array(buffer, truncated, size),
+  };
+}
+
+/** A cache line. */
+const ALIGNMENT = 64;
+
+/** Slots first … first + slots − 1 of a window. */
+export interface SlotRange {
+  readonly first: number;
+  readonly slots: number;
+  readonly steps: number;
+}
+
+/**
+ * Slots of a window, stepped from outside: read `observations`, fill `actions`, call `advance`, until `done`. What comes
+ * of a slot does not depend on which others run beside it. A step in which no episode ends allocates nothing.
+ */
+export class SlotRun {
+  readonly first: number;
+  readonly slots: number;
+  readonly steps: number;
+  /** `[slots, observation]` int8: what to act on at `step`. */
+  readonly observations: Int8Array;
+  /** `[slots]`: to be filled before each `advance`. */
+  readonly actions: Uint16Array;
+  readonly #batch: EnvironmentBatch;
+  readonly #seeds: MinerSeeds;
+  readonly #groupSize: number;
+  readonly #width: number;
+  readonly #out: RolloutArrays;
+  readonly #rows: RowCopy;
+  /** `[slots]`: of the last step. */
+  readonly #rewards: Float32Array;
+  readonly #terminated: Uint8Array;
+  readonly #truncated: Uint8Array;
+  /** `[slots]`: of the episode that runs, its number in the slot, first step and return so far. */
+  readonly #episode: Uint32Array;
+  readonly #start: Uint32Array;
+  readonly #total: Float64Array;
+  #step = 0;
+  #bootstraps = 0;
+  /** `[capacity]` and `[capacity, observation]`, in the order of steps. */
+  #bootstrapIndex: Uint32Array;
+  #bootstrapRows: Int8Array;
+  #ended = 0;
+  /** `[capacity, 3]`: slot, start and length. */
+  #summaries: Uint32Array;
+  /** `[capacity]`. */
+  #returns: Float64Array;
+
+  /**
+   * @param out of the whole window: step t of slot s is written at s·steps + t
+   * @throws RangeError when the range does not lie in `out`
+   */
+  constructor(
+    environment: Environment,
+    seeds: MinerSeeds,
+    groupSize: number,
+    range: SlotRange,
+    out: RolloutArrays,
+  ) {
+    const { first, slots, steps } = range;
+    const width = environment.observation;
+    const begin = first * steps;
+    const end = (first + slots) * steps;
+    if (out.actions.length < end || out.observations.length < end * width) {
+      throw new RangeError(`arrays of ${out.actions.length} steps have no slots up to ${first + slots}`);
+    }
+    // Only the steps that end an episode are written.
+    out.terminated.fill(0, begin, end);
+    out.truncated.fill(0, begin, end);
+    this.first = first;
+    this.slots = slots;
+    this.steps = steps;
+    this.observations = new Int8Array(slots * width);
+    this.actions = new Uint16Array(slots);
+    this.#seeds = seeds;
+    this.#groupSize = groupSize;
+    this.#width = width;
+    this.#out = out;
+    this.#rows = new RowCopy(this.observations, out.observations, width);
+    this.#rewards = new Float32Array(slots);
+    this.#terminated = new Uint8Array(slots);
+    this.#truncated = new Uint8Array(slots);
+    this.#episode = new Uint32Array(slots);
+    this.#start = new Uint32Array(slots);
+    this.#total = new Float64Array(slots);
+    const capacity = Math.max(1, slots);
+    this.#bootstrapIndex = new Uint32Array(capacity);
+    this.#bootstrapRows = new Int8Array(capacity * width);
+    this.#summaries = new Uint32Array(capacity * SUMMARY);
+    this.#returns = new Float64Array(capacity);
+    this.#batch = environment.create(slots);
+    for (let slot = 0; slot < slots; slot++) {
+      this.#batch.seed(slot, seeds.environment(first + slot));
+      this.#reset(slot);
+    }
+    this.#batch.observe(this.observations);
+  }
+
+  /** Of the next `advance`, from 0. */
+  get step(): number {
+    return this.#step;
+  }
+
+  get done(): boolean {
+    return this.#step >= this.steps;
+  }
+
+  /**
+   * Takes every slot one step on with `actions`, and begins the episodes that follow those that ended.
+   * @throws RangeError after the last step, or from an environment that has no such action
+   */
+  advance(): void {
+    if (this.done) throw new RangeError(`slots have ${this.steps} steps`);
+    const batch = this.#batch;
+    const last = this.#step === this.steps - 1;
+    batch.step(this.actions, this.#step, this.#rewards, this.#terminated, this.#truncated);
+    this.#record();
+    let ended = false;
+    let late = false;
+    for (let slot = 0; slot < this.slots; slot++) {
+      if (this.#terminated[slot] === 1) ended = true;
+      else if (this.#truncated[slot] === 1) late = true;
+    }
+    // A bootstrap is of the state before the reset; otherwise nobody looks at it.
+    if (late || last) batch.observe(this.observations);
+    if (ended || late || last) this.#settle(last);
+    if (!last) batch.observe(this.observations);
+    this.#step += 1;
+  }
+
+  /** What was seen, done and paid in this step. */
+  #record(): void {
+    const { actions, rewards } = this.#out;
+    const rows = this.#rows;
+    for (let slot = 0; slot < this.slots; slot++) {
+      const at = (this.first + slot) * this.steps + this.#step;
+      rows.copy(slot, at);
+      actions[at] = this.actions[slot]!;
+      rewards[at] = this.#rewards[slot]!;
+      this.#total[slot]! += this.#rewards[slot]!;
+    }
+  }
+
+  /** Slots that ended an episode in this step, and after the last one those whose episode goes on. */
+  #settle(last: boolean): void {
+    for (let slot = 0; slot < this.slots; slot++) {
+      const at = (this.first + slot) * this.steps + this.#step;
+      const terminated = this.#terminated[slot] === 1;
+      const truncated = this.#truncated[slot] === 1;
+      if (!terminated && (truncated || last)) this.#addBootstrap(slot, at);
+      if (!terminated && !truncated) continue;
+      this.#out.terminated[at] = this.#terminated[slot]!;
+      this.#out.truncated[at] = this.#truncated[slot]!;
+      this.#addEpisode(slot);
+      this.#episode[slot]! += 1;
+      this.#start[slot] = this.#step + 1;
+      this.#total[slot] = 0;
+      if (!last) this.#reset(slot);
+    }
+  }
+
+  #reset(slot: number): void {
+    const group = Math.floor((this.first + slot) / this.#groupSize);
+    this.#batch.reset(slot, this.#seeds.task(group, this.#episode[slot]!));
+  }
+
+  #addBootstrap(slot: number, index: number): void {
+    const width = this.#width;
+    const count = this.#bootstraps++;
+    if (count === this.#bootstrapIndex.length) {
+      this.#bootstrapIndex = moved(this.#bootstrapIndex, new Uint32Array(2 * count));
+      this.#bootstrapRows = moved(this.#bootstrapRows, new Int8Array(2 * count * width));
+    }
+    this.#bootstrapIndex[count] = index;
+    this.#bootstrapRows.set(this.observations.subarray(slot * width, (slot + 1) * width), count * width);
+  }
+
+  #addEpisode(slot: number): void {
+    const count = this.#ended++;
+    if (count === this.#returns.length) {
+      this.#summaries = moved(this.#summaries, new Uint32Array(2 * count * SUMMARY));
+      this.#returns = moved(this.#returns, new Float64Array(2 * count));
+    }
+    const start = this.#start[slot]!;
+    this.#summaries[count * SUMMARY] = this.first + slot;
+    this.#summaries[count * SUMMARY + 1] = start;
+    this.#summaries[count * SUMMARY + 2] = this.#step + 1 - start;
+    this.#returns[count] = this.#total[slot]!;
+  }
+
+  /** @throws RangeError before the last step */
+  ends(): SlotEnds {
+    if (!this.done) throw new RangeError(`slots are at step ${this.#step} of ${this.steps}`);
+    const width = this.#width;
+    const found = this.#bootstrapIndex;
+    const order = Uint32Array.from({ length: this.#bootstraps }, (_, i) => i);
+    order.sort((a, b) => found[a]! - found[b]!);
+    const bootstrapObservations = new Int8Array(order.length * width);
+    const rows = new RowCopy(this.#bootstrapRows, bootstrapObservations, width);
+    for (let i = 0; i < order.length; i++) rows.copy(order[i]!, i);
+    const summaries = this.#summaries;
+    return {
+      bootstrapIndex: order.map((from) => found[from]!),
+      bootstrapObservations,
+      episodes: Array.from({ length: this.#ended }, (_, i) => ({
+        slot: summaries[i * SUMMARY]!,
+        start: summaries[i * SUMMARY + 1]!,
+        length: summaries[i * SUMMARY + 2]!,
+        return: this.#returns[i]!,
+      })),
+    };
+  }
+}
+
+/** Values of a summary beside the return. */
+const SUMMARY = 3;
+
+/** What an array held, at the beginning of a larger one. */
+function moved<A extends { set(values: A): void }>(from: A, into: A): A {
+  into.set(from);
+  return into;
+}
+
+/**
+ * Joins runs that together cover slots 0 to slots − 1 of a window, given in the order of their first slots: the same
+ * rollouts for every way of dividing them.
+ */
+export function joinRuns(
+  slots: number,
+  steps: number,
+  out: RolloutArrays,
+  ends: readonly SlotEnds[],
+): Rollouts {
+  const count = ends.reduce((sum, { bootstrapIndex }) => sum + bootstrapIndex.length, 0);
+  const values = ends.reduce((sum, { bootstrapObservations }) => sum + bootstrapObservations.length, 0);
+  const bootstrapIndex = new Uint32Array(count);
+  const bootstrapObservations = new Int8Array(values);
+  let index = 0;
+  let value = 0;
+  for (const run of ends) {
+    bootstrapIndex.set(run.bootstrapIndex, index);
+    bootstrapObservations.set(run.bootstrapObservations, value);
+    index += run.bootstrapIndex.length;
+    value += run.bootstrapObservations.length;
+  }
+  // Sorting keeps the order of equals: slots ascend within the episodes that ended at a step.
+  const episodes = ends
+    .flatMap((run) => run.episodes)
+    .sort((a, b) => a.start + a.length - (b.start + b.length));
+  return { slots, steps, ...out, bootstrapIndex, bootstrapObservations, episodes };
+}
 
 /**
  * Steps `slots` slots for exactly `steps` steps, restarting an episode when it ends. Miners call it with the policy
@@ -48,68 +350,11 @@ export function runSlots(
   steps: number,
   actor: Actor,
 ): Rollouts {
-  const width = environment.observation;
-  const batch: EnvironmentBatch = environment.create(slots);
-  const group = (slot: number) => Math.floor(slot / groupSize);
-  const episode = new Uint32Array(slots);
-  const start = new Uint32Array(slots);
-  const total = new Float64Array(slots);
-  for (let slot = 0; slot < slots; slot++) {
-    batch.seed(slot, seeds.environment(slot));
-    batch.reset(slot, seeds.task(group(slot), 0));
+  const out = rolloutArrays(slots, steps, environment.observation);
+  const run = new SlotRun(environment, seeds, groupSize, { first: 0, slots, steps }, out);
+  while (!run.done) {
+    actor(run.step, run.observations, run.actions);
+    run.advance();
   }
-  const size = slots * steps;
-  const out = {
-    observations: new Int8Array(size * width),
-    actions: new Uint16Array(size),
-    rewards: new Float32Array(size),
-    terminated: new Uint8Array(size),
-    truncated: new Uint8Array(size),
-  };
-  const bootstrap: { index: number; observation: Int8Array }[] = [];
-  const episodes: EpisodeSummary[] = [];
-  const now = new Int8Array(slots * width);
-  const next = new Int8Array(slots * width);
-  const actions = new Uint16Array(slots);
-  const rewards = new Float32Array(slots);
-  const terminated = new Uint8Array(slots);
-  const truncated = new Uint8Array(slots);
-  for (let step = 0; step < steps; step++) {
-    batch.observe(now);
-    actor(step, now, actions);
-    batch.step(actions, step, rewards, terminated, truncated);
-    batch.observe(next);
-    for (let slot = 0; slot < slots; slot++) {
-      const at = slot * steps + step;
-      const row = slot * width;
-      out.observations.set(now.subarray(row, row + width), at * width);
-      out.actions[at] = actions[slot]!;
-      out.rewards[at] = rewards[slot]!;
-      out.terminated[at] = terminated[slot]!;
-      out.truncated[at] = truncated[slot]!;
-      total[slot]! += rewards[slot]!;
-      const ended = terminated[slot] === 1 || truncated[slot] === 1;
-      if (terminated[slot] === 0 && (truncated[slot] === 1 || step === steps - 1)) {
-        bootstrap.push({ index: at, observation: next.slice(row, row + width) });
-      }
-      if (ended) {
-        episodes.push({ slot, start: start[slot]!, length: step + 1 - start[slot]!, return: total[slot]! });
-        episode[slot]! += 1;
-        start[slot] = step + 1;
-        total[slot] = 0;
-        if (step < steps - 1) batch.reset(slot, seeds.task(group(slot), episode[slot]!));
-      }
-    }
-  }
-  bootstrap.sort((a, b) => a.index - b.index);
-  const bootstrapObservations = new Int8Array(bootstrap.length * width);
-  for (const [i, { observation }] of bootstrap.entries()) bootstrapObservations.set(observation, i * width);
-  return {
-    slots,
-    steps,
-    ...out,
-    bootstrapIndex: Uint32Array.from(bootstrap, ({ index }) => index),
-    bootstrapObservations,
-    episodes,
-  };
+  return { slots, steps, ...out, ...run.ends() };
 }

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { cheat } from '../../rollouts/cheats.ts';
 import { VerifierClient } from '../../rollouts/client.ts';
 import type { Conduct } from '../../rollouts/conduct.ts';
+import { inlineEngine } from '../../rollouts/engine/index.ts';
 import type { MinerEvent } from '../../rollouts/events.ts';
 import { followLedger } from '../../rollouts/feed.ts';
 import { createMiner, type Miner, type MinerSummary } from '../../rollouts/miner.ts';
@@ -193,7 +194,7 @@ function mine(options: { conduct?: Conduct; windows?: number; signal?: AbortSign
       client,
       identity: KEYS.miner,
       slots: 2,
-      backend: referenceBackend(),
+      engine: inlineEngine(referenceBackend()),
       // This network's verdicts look at no proof; the real prover has its own tests.
       prover: {
         prove: async () => ({
@@ -391,7 +392,7 @@ describe('the miner', () => {
       client,
       identity: KEYS.stranger,
       slots: 2,
-      backend: referenceBackend(),
+      engine: inlineEngine(referenceBackend()),
       prover: { prove: () => Promise.reject(new Error('nothing to prove')) },
       log: (event) => events.push(event),
       signal: aborter.signal,

@@ -1,4 +1,5 @@
 import type { Conduct, WindowContext } from '../../rollouts/conduct.ts';
+import { inlineEngine } from '../../rollouts/engine/index.ts';
 import { PolicyStore } from '../../rollouts/policies.ts';
 import { NetworkView, type WindowView } from '../../rollouts/view.ts';
 import type { Backend } from '../../src/backends/index.ts';
@@ -79,7 +80,7 @@ export function mining(options: { backend?: Backend; slots?: number; groupSize?:
   };
   view.windows.set(2, window);
   const told: string[] = [];
-  const backend = options.backend ?? referenceBackend();
+  const engine = inlineEngine(options.backend ?? referenceBackend());
   const fetch = async (wanted: Hex) => {
     if (wanted !== blob.hash) throw new Error(`no blob ${wanted}`);
     return patch;
@@ -92,7 +93,8 @@ export function mining(options: { backend?: Backend; slots?: number; groupSize?:
     view,
     window,
     slots,
-    policies: new PolicyStore(genesis, backend, fetch),
+    policies: new PolicyStore(genesis, fetch),
+    play: (input) => engine.play(input),
     tell: (what) => told.push(what),
   };
   const replay = {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CHEATS, type CheatKind, cheat } from '../../rollouts/cheats.ts';
 import { type Conduct, honest, type WindowContext } from '../../rollouts/conduct.ts';
+import { inlineEngine } from '../../rollouts/engine/index.ts';
 import { PolicyStore } from '../../rollouts/policies.ts';
 import { NetworkView } from '../../rollouts/view.ts';
 import { referenceBackend } from '../../src/backends/index.ts';
@@ -41,9 +42,10 @@ function contextOf(window: number): WindowContext {
     view,
     window: view.windows.get(window)!,
     slots: 2,
-    policies: new PolicyStore(network.genesis, referenceBackend(), async () => {
+    policies: new PolicyStore(network.genesis, async () => {
       throw new Error('windows 0 and 1 use policy 0');
     }),
+    play: (input) => inlineEngine(referenceBackend()).play(input),
     tell: (what) => told.push(what),
   };
 }

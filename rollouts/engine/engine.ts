@@ -1,0 +1,152 @@
+import type { BackendName } from '../../src/backends/index.ts';
+import {
+  environmentById,
+  joinRuns,
+  type RolloutArrays,
+  type Rollouts,
+  rolloutArrays,
+} from '../../src/environments/index.ts';
+import type { Architecture } from '../../src/policy/index.ts';
+import { GrailError } from '../../src/protocol/errors.ts';
+import { Crew } from './crew.ts';
+import type { PlayOptions, RolloutEngine, RolloutInput } from './types.ts';
+
+/** A backend, and the threads that it would have. */
+export interface EngineCandidate {
+  readonly name: BackendName;
+  readonly threads: number;
+}
+
+/** A backend that was given up for another. */
+export interface Fallback {
+  readonly from: BackendName;
+  readonly to: BackendName;
+  /** What it failed with. */
+  readonly error: GrailError;
+}
+
+export interface EngineOptions {
+  /** The best first. */
+  readonly candidates: readonly EngineCandidate[];
+  /** What the self-test runs. */
+  readonly architecture: Architecture;
+  /** Told when a backend fails, at the start or in the middle of a window, and another one takes over. */
+  readonly onFallback?: (fallback: Fallback) => void;
+}
+
+/** What every machine has, for when a device is lost. */
+const LAST_RESORTS: readonly BackendName[] = ['simd', 'reference'];
+
+/** Failures after which another backend plays the window again: the rollouts are the same. */
+const LOSSES = new Set(['BACKEND_LOST', 'BACKEND_OUT_OF_MEMORY']);
+
+/**
+ * Starts threads with the first candidate whose threads all pass the self-test.
+ * @throws GrailError BACKEND_UNAVAILABLE, BACKEND_NOT_EXACT, BACKEND_OUT_OF_MEMORY or BACKEND_LOST: the first candidate's
+ *   failure, when none is left
+ */
+export async function startRolloutEngine(options: EngineOptions): Promise<RolloutEngine> {
+  const waiting = [...options.candidates];
+  const crew = await hire(options, waiting, null);
+  return new ThreadedEngine(options, crew, waiting);
+}
+
+/**
+ * A crew with the first of `waiting` that can be started; it and those that failed are taken out.
+ * @throws the failure that made it necessary, or else the first one's, when none is left
+ */
+async function hire(
+  { architecture, onFallback }: EngineOptions,
+  waiting: EngineCandidate[],
+  lost: Omit<Fallback, 'to'> | null,
+): Promise<Crew> {
+  let failed = lost;
+  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+    try {
+      const crew = await Crew.start(next, architecture);
+      if (failed !== null) onFallback?.({ ...failed, to: next.name });
+      return crew;
+    } catch (error) {
+      if (!(error instanceof GrailError)) throw error;
+      failed ??= { from: next.name, error };
+    }
+  }
+  throw failed?.error ?? new GrailError('INTERNAL', 'the engine was given no backend');
+}
+
+class ThreadedEngine implements RolloutEngine {
+  readonly #options: EngineOptions;
+  readonly #waiting: EngineCandidate[];
+  readonly #closing = new AbortController();
+  #crew: Crew;
+  /** One window at a time: all threads play it. */
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(options: EngineOptions, crew: Crew, waiting: EngineCandidate[]) {
+    this.#options = options;
+    this.#crew = crew;
+    const threads = Math.max(...options.candidates.map((candidate) => candidate.threads));
+    const known = new Set([...options.candidates.map(({ name }) => name)]);
+    this.#waiting = waiting;
+    for (const name of LAST_RESORTS) if (!known.has(name)) waiting.push({ name, threads });
+  }
+
+  get backend(): BackendName {
+    return this.#crew.backend;
+  }
+
+  get device(): string {
+    return this.#crew.device;
+  }
+
+  get threads(): number {
+    return this.#crew.threads;
+  }
+
+  get memoryBytes(): number {
+    return this.#crew.memoryBytes;
+  }
+
+  play(input: RolloutInput, { signal, onProgress }: PlayOptions = {}): Promise<Rollouts> {
+    const ends = signal === undefined ? [this.#closing.signal] : [this.#closing.signal, signal];
+    const stop = AbortSignal.any(ends);
+    const result = this.#queue.then(() =>
+      this.#play(input, { signal: stop, ...(onProgress && { onProgress }) }),
+    );
+    this.#queue = result.catch(() => {});
+    return result;
+  }
+
+  async #play(input: RolloutInput, options: PlayOptions & { signal: AbortSignal }): Promise<Rollouts> {
+    const { genesis, slots } = input;
+    for (;;) {
+      if (options.signal.aborted) throw new GrailError('STOPPED', 'the rollouts were stopped');
+      const out = sharedArrays(input);
+      try {
+        return joinRuns(slots, genesis.stepsPerSlot, out, await this.#crew.play(input, out, options));
+      } catch (error) {
+        if (!(error instanceof GrailError) || !LOSSES.has(error.code)) throw error;
+        const from = this.#crew.backend;
+        await this.#crew.close();
+        this.#crew = await hire(this.#options, this.#waiting, { from, error });
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#queue;
+    await this.#crew.close();
+  }
+}
+
+/** @throws GrailError BACKEND_OUT_OF_MEMORY */
+function sharedArrays({ genesis, slots }: RolloutInput): RolloutArrays {
+  const { observation } = environmentById(genesis.environment);
+  try {
+    return rolloutArrays(slots, genesis.stepsPerSlot, observation, { shared: true });
+  } catch (cause) {
+    const message = `there is no memory for ${slots} slots of ${genesis.stepsPerSlot} steps: enrol fewer with --slots`;
+    throw new GrailError('BACKEND_OUT_OF_MEMORY', message, { slots }, { cause });
+  }
+}

@@ -1,0 +1,82 @@
+/** A thread of the rollout engine: one backend, one window at a time. Started by crew.ts. */
+import { parentPort, workerData } from 'node:worker_threads';
+import {
+  type AnyBackend,
+  type DevicePolicy,
+  type LoadedPolicy,
+  loadBackend,
+  selfTest,
+} from '../../src/backends/index.ts';
+import type { SlotEnds } from '../../src/environments/index.ts';
+import { GrailError } from '../../src/protocol/errors.ts';
+import { useNodeSha256 } from '../../src/storage/node-hash.ts';
+import { DONE, STOP, type ThreadData, type ThreadReply, type ThreadRequest } from './crew.ts';
+import { playAtOnce, playLater } from './play.ts';
+
+useNodeSha256();
+const port = parentPort!;
+const { backend: name, architecture } = workerData as ThreadData;
+const say = (reply: ThreadReply) => port.postMessage(reply);
+
+/** A backend, and how it plays with the policy that it has. */
+interface Player {
+  readonly backend: AnyBackend;
+  play(request: ThreadRequest & { type: 'play' }): Promise<readonly SlotEnds[]>;
+}
+
+function player(backend: AnyBackend): Player {
+  let loaded: LoadedPolicy | DevicePolicy | null = null;
+  return {
+    backend,
+    async play({ input, policy, first, slots, out, words }) {
+      if (policy !== undefined) {
+        loaded?.dispose();
+        loaded = null;
+        loaded = backend.load(policy);
+      }
+      if (loaded === null) throw new GrailError('INTERNAL', 'the thread was given no policy');
+      const onStep = (count: number) => {
+        Atomics.add(words, DONE, count);
+        if (Atomics.load(words, STOP) === 1) throw new GrailError('STOPPED', 'the rollouts were stopped');
+      };
+      return backend.answers === 'at once'
+        ? [playAtOnce(input, { first, slots }, out, loaded as LoadedPolicy, onStep)]
+        : playLater(input, { first, slots }, out, loaded as DevicePolicy, onStep);
+    },
+  };
+}
+
+async function open(): Promise<Player> {
+  const backend = await loadBackend(name);
+  await selfTest(backend, architecture);
+  return player(backend);
+}
+
+function failed(error: unknown): void {
+  const coded =
+    error instanceof GrailError
+      ? error
+      : new GrailError('INTERNAL', error instanceof Error ? (error.stack ?? error.message) : String(error));
+  say({ type: 'failed', error: coded.toJSON() });
+}
+
+const opened = open();
+opened.then(({ backend }) => say({ type: 'ready', device: backend.device }), failed);
+
+port.on('message', async (request: ThreadRequest) => {
+  if (request.type === 'close') {
+    await opened.then(
+      ({ backend }) => backend.dispose(),
+      () => {},
+    );
+    port.close();
+    return;
+  }
+  try {
+    const { backend, play } = await opened;
+    const ends = await play(request);
+    say({ type: 'played', ends, memoryBytes: backend.memoryBytes() });
+  } catch (error) {
+    failed(error);
+  }
+});

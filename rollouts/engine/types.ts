@@ -1,0 +1,42 @@
+import type { Rollouts } from '../../src/environments/index.ts';
+import type { Genesis } from '../../src/params/genesis.ts';
+import type { Policy } from '../../src/policy/index.ts';
+import type { Hex } from '../../src/protocol/bytes.ts';
+
+/** What a miner's rollouts of one window follow from: nothing else enters them. */
+export interface RolloutInput {
+  readonly genesis: Genesis;
+  /** 32 bytes each. */
+  readonly genesisHash: Uint8Array;
+  readonly windowSeed: Uint8Array;
+  readonly miner: Hex;
+  readonly slots: number;
+  /** The window's policy. */
+  readonly policy: Policy;
+}
+
+export interface PlayOptions {
+  readonly signal?: AbortSignal;
+  /** Hears now and then how many of all steps are done. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+export interface RolloutEngine {
+  /** The backend that plays, as `--backend` names it. */
+  readonly backend: string;
+  /** What computes, in words. */
+  readonly device: string;
+  /** Threads that play. */
+  readonly threads: number;
+  /**
+   * The one valid rollout of each slot: `slots` slots of genesis.stepsPerSlot steps (docs/PROTOCOL.md, Rollouts). Calls are
+   * played one after another.
+   * @throws GrailError STOPPED when aborted or closed; BACKEND_LOST or BACKEND_OUT_OF_MEMORY when no backend is left to
+   *   take over
+   */
+  play(input: RolloutInput, options?: PlayOptions): Promise<Rollouts>;
+  /** Bytes that the backends hold. */
+  readonly memoryBytes: number;
+  /** Ends the threads, and what they play with STOPPED. */
+  close(): Promise<void>;
+}
