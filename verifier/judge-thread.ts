@@ -5,6 +5,7 @@ import type { Code } from '../src/protocol/codes.ts';
 import { type Details, GrailError } from '../src/protocol/errors.ts';
 import type { WindowInput, WindowWork } from '../src/replica/judge.ts';
 import type { JudgeStart } from '../src/replica/load-judge.ts';
+import { siblingModule } from '../src/storage/fork-module.ts';
 import type { JudgeReply, JudgeRequest } from './judge-worker.ts';
 
 type Request = JudgeRequest extends infer R ? (R extends { id: number } ? Omit<R, 'id'> : never) : never;
@@ -22,8 +23,9 @@ export class JudgeThread {
   #failure: GrailError | null = null;
 
   constructor(genesis: Genesis, start: JudgeStart) {
-    const file = import.meta.url.endsWith('.ts') ? './judge-worker.ts' : './judge-worker.js';
-    this.#worker = new Worker(new URL(file, import.meta.url), { workerData: { genesis, start } });
+    this.#worker = new Worker(siblingModule(import.meta.url, 'judge-worker'), {
+      workerData: { genesis, start },
+    });
     this.#worker.on('message', (reply: JudgeReply) => this.#settle(reply));
     this.#worker.on('error', (error) => this.#fail(`the judge's thread failed: ${error.message}`));
     this.#worker.on('exit', () => this.#fail('the judge’s thread ended'));

@@ -4,6 +4,7 @@ import type { RolloutArrays, SlotEnds } from '../../src/environments/index.ts';
 import type { Architecture, Policy } from '../../src/policy/index.ts';
 import type { Code } from '../../src/protocol/codes.ts';
 import { type Details, GrailError } from '../../src/protocol/errors.ts';
+import { siblingModule } from '../../src/storage/fork-module.ts';
 import type { EngineCandidate } from './engine.ts';
 import { split } from './play.ts';
 import type { PlayOptions, RolloutInput } from './types.ts';
@@ -138,8 +139,7 @@ class Member {
   #failure: GrailError | null = null;
 
   constructor(data: ThreadData) {
-    const file = import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js';
-    this.#worker = new Worker(new URL(file, import.meta.url), {
+    this.#worker = new Worker(siblingModule(import.meta.url, 'thread'), {
       workerData: data,
       // Not the caller's, who may have come by --eval.
       execArgv: [],

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { GrailError } from '../protocol/errors.ts';
+import { siblingModule } from '../storage/fork-module.ts';
 
 /** Environment variable that tells a process to end when its stdin does: then its parent is gone. */
 const PARENT_PIPE = 'GRAIL_PARENT_PIPE';
@@ -44,8 +45,7 @@ export interface Child {
 
 /** Starts `grail` with these arguments on the runtime of this process. */
 export function startChild(options: ChildOptions): Child {
-  const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
-  const main = fileURLToPath(new URL(`./main${extension}`, import.meta.url));
+  const main = fileURLToPath(siblingModule(import.meta.url, 'main'));
   mkdirSync(dirname(options.logFile), { recursive: true });
   const child: ChildProcess = spawn(process.execPath, [...process.execArgv, main, ...options.args], {
     // The pipe to stdin stays open as long as this process lives, however it ends.

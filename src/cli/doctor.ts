@@ -2,57 +2,18 @@ import { readdirSync, statSync } from 'node:fs';
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import {
-  BACKEND_NAMES,
-  checkTrainingWasm,
-  loadBackend,
-  selfTest,
-  TRAINING_WASM_SHA256,
-} from '../backends/index.ts';
-import type { Architecture } from '../policy/architecture.ts';
+import { BACKEND_NAMES, checkTrainingWasm, TRAINING_WASM_SHA256 } from '../backends/index.ts';
+import { recipe } from '../params/recipes.ts';
+import { products } from '../policy/index.ts';
 import { defaultCacheDirectory } from '../proofs/artefacts.ts';
-import { GrailError } from '../protocol/errors.ts';
 import { useNodeSha256 } from '../storage/node-hash.ts';
 import { packageVersion } from '../storage/package-root.ts';
 import { defineCommand } from './command.ts';
-import { jsonFlag } from './flags.ts';
-
-/** What one backend is good for here. */
-interface BackendReport {
-  readonly backend: string;
-  readonly exact: boolean;
-  readonly code: string | null;
-  readonly message: string;
-}
-
-/** A policy of the demo's shape, so that the self-test runs the shapes that mining runs. */
-const PROBE: Architecture = {
-  observation: 4,
-  actions: 2,
-  layers: [
-    { type: 'dense', in: 4, out: 32, shift: 5, biasMax: 65_536 },
-    { type: 'dense', in: 32, out: 32, shift: 4, biasMax: 65_536 },
-    { type: 'dense', in: 32, out: 2, shift: 1, biasMax: 65_536 },
-  ],
-};
+import { type BackendReport, backendHeading, describeBackend, tryBackend } from './doctor-backends.ts';
+import { environmentFlag, jsonFlag } from './flags.ts';
 
 const GIB = 2 ** 30;
 const gib = (bytes: number) => `${(bytes / GIB).toFixed(1)} GiB`;
-
-async function tryBackend(name: (typeof BACKEND_NAMES)[number]): Promise<BackendReport> {
-  try {
-    const backend = await loadBackend(name);
-    try {
-      await selfTest(backend, PROBE);
-      return { backend: name, exact: true, code: null, message: 'exact' };
-    } finally {
-      backend.dispose();
-    }
-  } catch (error) {
-    const coded = error instanceof GrailError ? error : new GrailError('BACKEND_UNAVAILABLE', String(error));
-    return { backend: name, exact: false, code: coded.code, message: coded.message };
-  }
-}
 
 function trainingWasm(): { pinned: boolean; message: string } {
   try {
@@ -86,31 +47,45 @@ function cachedCircuits(folder: string): { circuit: string; bytes: number }[] {
 export const command = defineCommand({
   name: 'doctor',
   summary: 'Checks what this machine can do',
-  notes:
+  notes: [
+    'Each backend runs the known-answer vectors, and is then measured on the network of --environment: policy steps a second',
+    'of one thread, by rows of a batch. Missing batches would take seconds. Memory is that of a process that runs it.',
     'Exit code 1 when this machine cannot mine or train: no exact backend, or another wasm binary than the pinned one.',
+  ].join('\n'),
   positionals: z.strictObject({}),
-  flags: z.strictObject({ json: jsonFlag }),
+  flags: z.strictObject({
+    environment: environmentFlag
+      .default('CartPole-v1')
+      .describe('whose network is measured; `grail env list` names them'),
+    json: jsonFlag,
+  }),
   async run({ flags, signal, out, err }) {
     useNodeSha256();
     const say = flags.json ? err : out;
+    const { environment } = flags;
+    const { architecture } = recipe(environment, 'ppo');
     const cache = defaultCacheDirectory();
     const circuits = cachedCircuits(join(cache, 'circuits'));
     say(`grail      ${packageVersion()}`);
     say(`runtime    Node ${process.versions.node} on ${process.platform} ${process.arch}`);
     say(`cores      ${availableParallelism()}`);
     say(`memory     ${gib(totalmem())}, ${gib(freemem())} of it free`);
-    const backends: BackendReport[] = [];
-    for (const name of BACKEND_NAMES) {
-      if (signal.aborted) throw new GrailError('STOPPED', 'the check was stopped');
-      const report = await tryBackend(name);
-      backends.push(report);
-      say(`backend    ${name.padEnd(10)} ${report.exact ? 'exact' : `${report.code}: ${report.message}`}`);
-    }
     const wasm = trainingWasm();
     say(`training   ${wasm.message}`);
     say(`keys       ${circuits.length === 0 ? `none cached yet in ${cache}` : `cached in ${cache}`}`);
     for (const { circuit, bytes } of circuits)
       say(`           ${circuit} (${(bytes / 2 ** 20).toFixed(1)} MiB)`);
+    const perStep = products(architecture.layers);
+    say(
+      `\nPolicy of ${environment}: ${perStep.toLocaleString('en')} products a step. Policy steps a second, one thread:`,
+    );
+    say(backendHeading());
+    const backends: BackendReport[] = [];
+    for (const name of BACKEND_NAMES) {
+      const report = await tryBackend(name, environment, signal);
+      backends.push(report);
+      say(describeBackend(report));
+    }
     const ready = wasm.pinned && backends.some(({ exact }) => exact);
     if (flags.json) {
       const { node } = process.versions;
@@ -122,6 +97,7 @@ export const command = defineCommand({
           ready,
           runtime,
           ...machine,
+          environment,
           backends,
           wasm,
           cache,

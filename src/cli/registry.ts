@@ -1,3 +1,4 @@
+import { siblingModule } from '../storage/fork-module.ts';
 import type { AnyCommand } from './command.ts';
 
 /**
@@ -26,7 +27,7 @@ export function isCommandName(name: string): name is CommandName {
 
 /** Loads a command's file: .ts in a checkout, .js in an installed package. */
 export async function loadCommand(name: CommandName): Promise<AnyCommand> {
-  const file = new URL(`${name}${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
+  const file = siblingModule(import.meta.url, name);
   const { command } = (await import(file.href)) as { command: AnyCommand };
   return command;
 }

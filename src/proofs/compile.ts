@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GrailError } from '../protocol/errors.ts';
+import { forkModule } from '../storage/fork-module.ts';
 import { packageRoot } from '../storage/package-root.ts';
-import { forkModule } from './child.ts';
 import type { CompileRequest } from './compile-worker.ts';
 
 export interface CompileOptions {
@@ -42,7 +42,7 @@ export async function compileCircuit(options: CompileOptions): Promise<CompiledC
   const file = `${name}.circom`;
   await writeFile(join(directory, file), source);
 
-  const child = forkModule('compile-worker');
+  const child = forkModule(import.meta.url, 'compile-worker');
   const abort = () => child.kill('SIGKILL');
   signal?.addEventListener('abort', abort, { once: true });
   let output = '';

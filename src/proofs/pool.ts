@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { GrailError } from '../protocol/errors.ts';
-import { forkModule } from './child.ts';
+import { forkModule } from '../storage/fork-module.ts';
 import type { WorkerMessage, WorkerReply, WorkerSetup } from './pool-worker.ts';
 import type { CircuitInput, ProofResult, ProverFiles } from './prove.ts';
 import type { VerificationKey } from './verification-key.ts';
@@ -70,7 +70,8 @@ export function createProofPool(options: ProofPoolOptions): ProofPool {
   const stopped = (why: string) => new GrailError('STOPPED', `the proof pool: ${why}`);
 
   function start(): Worker {
-    const child = forkModule('pool-worker');
+    // ffjavascript crashes in worker_threads, so workers are processes.
+    const child = forkModule(import.meta.url, 'pool-worker');
     const worker: Worker = {
       child,
       closed: new Promise((resolve) => {

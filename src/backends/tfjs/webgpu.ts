@@ -80,7 +80,7 @@ export async function webgpuBackend(): Promise<DeviceBackend> {
     device: gpu.name,
     emulated: gpu.emulated,
     load: (policy) => load(gpu, policy),
-    memoryBytes: () => gpu.tf.memory().numBytes,
+    memoryBytes: () => (gpu.tf.memory() as { numBytesInGPU?: number }).numBytesInGPU ?? 0,
     dispose() {
       if (disposed) return;
       disposed = true;
