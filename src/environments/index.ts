@@ -9,7 +9,17 @@ import { sat } from './sat.ts';
 
 export type { Environment, EnvironmentBatch } from './environment.ts';
 export { type Evaluation, type Evaluator, evaluate, evaluateLogits } from './evaluate.ts';
-export { type Actor, type EpisodeSummary, type Rollouts, runSlots } from './slots.ts';
+export { type SlotRange, SlotRun } from './slot-run.ts';
+export {
+  type Actor,
+  type EpisodeSummary,
+  joinRuns,
+  type RolloutArrays,
+  type Rollouts,
+  rolloutArrays,
+  runSlots,
+  type SlotEnds,
+} from './slots.ts';
 
 /** Every environment that a genesis may name. To add one: its file beside this, and a line here. */
 const ENVIRONMENTS: readonly Environment[] = [

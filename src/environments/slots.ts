@@ -1,5 +1,6 @@
 import type { MinerSeeds } from '../protocol/seeds.ts';
-import type { Environment, EnvironmentBatch } from './environment.ts';
+import type { Environment } from './environment.ts';
+import { SlotRun } from './slot-run.ts';
 
 /** A finished episode, for reports: training and pay never read it. */
 export interface EpisodeSummary {
@@ -10,12 +11,8 @@ export interface EpisodeSummary {
   readonly return: number;
 }
 
-/**
- * Rollouts of `slots` slots of `steps` steps each: what training reads. Arrays are slot-major, index = slot·steps + step.
- */
-export interface Rollouts {
-  readonly slots: number;
-  readonly steps: number;
+/** Where rollouts are written: arrays are slot-major, index = slot·steps + step. They may lie in shared memory. */
+export interface RolloutArrays {
   /** `[slots · steps, observation]` int8: what the policy saw before each step. */
   readonly observations: Int8Array;
   /** `[slots · steps]`. */
@@ -26,15 +23,101 @@ export interface Rollouts {
   readonly terminated: Uint8Array;
   /** `[slots · steps]`, 1 where the step ended its episode by the time limit. */
   readonly truncated: Uint8Array;
-  /** Flat indices of the steps whose value must be bootstrapped: truncated ones and each slot's last, unless terminal. */
+}
+
+/** What slots leave beside the arrays. Indices and slots are those of the whole window. */
+export interface SlotEnds {
+  /** Ascending flat indices of the steps whose value must be bootstrapped: truncated ones and each slot's last, unless terminal. */
   readonly bootstrapIndex: Uint32Array;
   /** `[bootstrapIndex.length, observation]` int8: the state after such a step. */
   readonly bootstrapObservations: Int8Array;
+  /** By end step, then slot. */
   readonly episodes: readonly EpisodeSummary[];
+}
+
+/** Rollouts of `slots` slots of `steps` steps each: what training reads. */
+export interface Rollouts extends RolloutArrays, SlotEnds {
+  readonly slots: number;
+  readonly steps: number;
 }
 
 /** Chooses the actions of all slots at one step. `observations` is `[slots, observation]`; writes `actions`. */
 export type Actor = (step: number, observations: Int8Array, actions: Uint16Array) => void;
+
+/**
+ * Arrays of zeros for `slots` slots of `steps` steps.
+ *
+ * @param options.shared one SharedArrayBuffer holds them all, so that workers may write into it
+ * @throws RangeError when there is not so much memory
+ */
+export function rolloutArrays(
+  slots: number,
+  steps: number,
+  observation: number,
+  options: { shared?: boolean } = {},
+): RolloutArrays {
+  const size = slots * steps;
+  if (options.shared !== true) {
+    return {
+      observations: new Int8Array(size * observation),
+      actions: new Uint16Array(size),
+      rewards: new Float32Array(size),
+      terminated: new Uint8Array(size),
+      truncated: new Uint8Array(size),
+    };
+  }
+  let end = 0;
+  const place = (bytes: number) => {
+    const at = end;
+    end += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+    return at;
+  };
+  const observations = place(size * observation);
+  const actions = place(size * Uint16Array.BYTES_PER_ELEMENT);
+  const rewards = place(size * Float32Array.BYTES_PER_ELEMENT);
+  const terminated = place(size);
+  const truncated = place(size);
+  const buffer = new SharedArrayBuffer(end);
+  return {
+    observations: new Int8Array(buffer, observations, size * observation),
+    actions: new Uint16Array(buffer, actions, size),
+    rewards: new Float32Array(buffer, rewards, size),
+    terminated: new Uint8Array(buffer, terminated, size),
+    truncated: new Uint8Array(buffer, truncated, size),
+  };
+}
+
+/** A cache line. */
+const ALIGNMENT = 64;
+
+/**
+ * Joins runs that together cover slots 0 to slots − 1 of a window, given in the order of their first slots: the same
+ * rollouts for every way of dividing them.
+ */
+export function joinRuns(
+  slots: number,
+  steps: number,
+  out: RolloutArrays,
+  ends: readonly SlotEnds[],
+): Rollouts {
+  const count = ends.reduce((sum, { bootstrapIndex }) => sum + bootstrapIndex.length, 0);
+  const values = ends.reduce((sum, { bootstrapObservations }) => sum + bootstrapObservations.length, 0);
+  const bootstrapIndex = new Uint32Array(count);
+  const bootstrapObservations = new Int8Array(values);
+  let index = 0;
+  let value = 0;
+  for (const run of ends) {
+    bootstrapIndex.set(run.bootstrapIndex, index);
+    bootstrapObservations.set(run.bootstrapObservations, value);
+    index += run.bootstrapIndex.length;
+    value += run.bootstrapObservations.length;
+  }
+  // Sorting keeps the order of equals: slots ascend within the episodes that ended at a step.
+  const episodes = ends
+    .flatMap((run) => run.episodes)
+    .sort((a, b) => a.start + a.length - (b.start + b.length));
+  return { slots, steps, ...out, bootstrapIndex, bootstrapObservations, episodes };
+}
 
 /**
  * Steps `slots` slots for exactly `steps` steps, restarting an episode when it ends. Miners call it with the policy
@@ -48,68 +131,11 @@ export function runSlots(
   steps: number,
   actor: Actor,
 ): Rollouts {
-  const width = environment.observation;
-  const batch: EnvironmentBatch = environment.create(slots);
-  const group = (slot: number) => Math.floor(slot / groupSize);
-  const episode = new Uint32Array(slots);
-  const start = new Uint32Array(slots);
-  const total = new Float64Array(slots);
-  for (let slot = 0; slot < slots; slot++) {
-    batch.seed(slot, seeds.environment(slot));
-    batch.reset(slot, seeds.task(group(slot), 0));
+  const out = rolloutArrays(slots, steps, environment.observation);
+  const run = new SlotRun(environment, seeds, groupSize, { first: 0, slots, steps }, out);
+  while (!run.done) {
+    actor(run.step, run.observations, run.actions);
+    run.advance();
   }
-  const size = slots * steps;
-  const out = {
-    observations: new Int8Array(size * width),
-    actions: new Uint16Array(size),
-    rewards: new Float32Array(size),
-    terminated: new Uint8Array(size),
-    truncated: new Uint8Array(size),
-  };
-  const bootstrap: { index: number; observation: Int8Array }[] = [];
-  const episodes: EpisodeSummary[] = [];
-  const now = new Int8Array(slots * width);
-  const next = new Int8Array(slots * width);
-  const actions = new Uint16Array(slots);
-  const rewards = new Float32Array(slots);
-  const terminated = new Uint8Array(slots);
-  const truncated = new Uint8Array(slots);
-  for (let step = 0; step < steps; step++) {
-    batch.observe(now);
-    actor(step, now, actions);
-    batch.step(actions, step, rewards, terminated, truncated);
-    batch.observe(next);
-    for (let slot = 0; slot < slots; slot++) {
-      const at = slot * steps + step;
-      const row = slot * width;
-      out.observations.set(now.subarray(row, row + width), at * width);
-      out.actions[at] = actions[slot]!;
-      out.rewards[at] = rewards[slot]!;
-      out.terminated[at] = terminated[slot]!;
-      out.truncated[at] = truncated[slot]!;
-      total[slot]! += rewards[slot]!;
-      const ended = terminated[slot] === 1 || truncated[slot] === 1;
-      if (terminated[slot] === 0 && (truncated[slot] === 1 || step === steps - 1)) {
-        bootstrap.push({ index: at, observation: next.slice(row, row + width) });
-      }
-      if (ended) {
-        episodes.push({ slot, start: start[slot]!, length: step + 1 - start[slot]!, return: total[slot]! });
-        episode[slot]! += 1;
-        start[slot] = step + 1;
-        total[slot] = 0;
-        if (step < steps - 1) batch.reset(slot, seeds.task(group(slot), episode[slot]!));
-      }
-    }
-  }
-  bootstrap.sort((a, b) => a.index - b.index);
-  const bootstrapObservations = new Int8Array(bootstrap.length * width);
-  for (const [i, { observation }] of bootstrap.entries()) bootstrapObservations.set(observation, i * width);
-  return {
-    slots,
-    steps,
-    ...out,
-    bootstrapIndex: Uint32Array.from(bootstrap, ({ index }) => index),
-    bootstrapObservations,
-    episodes,
-  };
+  return { slots, steps, ...out, ...run.ends() };
 }
