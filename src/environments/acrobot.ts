@@ -1,7 +1,7 @@
 import { Canvas } from './canvas.ts';
 import { ControlBatch, quantise } from './control-batch.ts';
 import type { Environment, EnvironmentBatch } from './environment.ts';
-import { cosine, sine } from './trigonometry.ts';
+import { cosine, cosineAt, sine, sineCosineAt } from './trigonometry.ts';
 
 /**
  * Acrobot-v1: Gymnasium's dynamics (Sutton, 1996, with the equations of Sutton and Barto's book), one step of the
@@ -38,8 +38,12 @@ function wrap(angle: number): number {
 
 /** States: θ1 from hanging, θ2 from the first link, θ̇1, θ̇2. */
 class AcrobotBatch extends ControlBatch {
+  /** Of a stage: θ1, θ2, θ̇1, θ̇2. */
+  readonly #stage = new Float64Array(WIDTH);
   /** θ̈1 and θ̈2. */
   readonly #acceleration = new Float64Array(2);
+  /** Angles, then their sines and cosines. */
+  readonly #angles = new Float64Array(4);
 
   constructor(batch: number) {
     super(batch, { name: 'Acrobot', width: WIDTH, actions: 3, maxSteps: MAX_STEPS });
@@ -52,13 +56,18 @@ class AcrobotBatch extends ControlBatch {
 
   observe(out: Int8Array): void {
     const states = this.states;
+    const angles = this.#angles;
     for (let index = 0; index < this.batch; index++) {
       const from = index * WIDTH;
       const to = index * OBSERVED.length;
-      out[to] = quantise(cosine(states[from]!), 1);
-      out[to + 1] = quantise(sine(states[from]!), 1);
-      out[to + 2] = quantise(cosine(states[from + 1]!), 1);
-      out[to + 3] = quantise(sine(states[from + 1]!), 1);
+      angles[0] = states[from]!;
+      angles[2] = states[from + 1]!;
+      sineCosineAt(angles, 0);
+      sineCosineAt(angles, 2);
+      out[to] = quantise(angles[1]!, 1);
+      out[to + 1] = quantise(angles[0]!, 1);
+      out[to + 2] = quantise(angles[3]!, 1);
+      out[to + 3] = quantise(angles[2]!, 1);
       out[to + 4] = quantise(states[from + 2]!, MAX_VELOCITY_1);
       out[to + 5] = quantise(states[from + 3]!, MAX_VELOCITY_2);
     }
@@ -70,35 +79,55 @@ class AcrobotBatch extends ControlBatch {
 
   protected advance(at: number, action: number): boolean {
     this.#integrate(at, action - 1);
-    const theta1 = this.states[at]!;
-    const theta2 = this.states[at + 1]!;
-    return -cosine(theta1) - cosine(theta2 + theta1) > 1;
+    const angles = this.#angles;
+    angles[0] = this.states[at]!;
+    angles[1] = this.states[at + 1]! + this.states[at]!;
+    cosineAt(angles, 0);
+    cosineAt(angles, 1);
+    return -angles[0]! - angles[1]! > 1;
   }
 
   /** One step of the Runge-Kutta method from the state at `at`; a stage's derivative is (θ̇1, θ̇2, θ̈1, θ̈2). */
   #integrate(at: number, torque: number): void {
     const states = this.states;
+    const stage = this.#stage;
     const acceleration = this.#acceleration;
     const t1 = states[at]!;
     const t2 = states[at + 1]!;
     const v1 = states[at + 2]!;
     const v2 = states[at + 3]!;
-    this.#accelerate(t1, t2, v1, v2, torque);
+    stage[0] = t1;
+    stage[1] = t2;
+    stage[2] = v1;
+    stage[3] = v2;
+    this.#accelerate(torque);
     const a1 = acceleration[0]!;
     const a2 = acceleration[1]!;
     const secondV1 = v1 + HALF_DT * a1;
     const secondV2 = v2 + HALF_DT * a2;
-    this.#accelerate(t1 + HALF_DT * v1, t2 + HALF_DT * v2, secondV1, secondV2, torque);
+    stage[0] = t1 + HALF_DT * v1;
+    stage[1] = t2 + HALF_DT * v2;
+    stage[2] = secondV1;
+    stage[3] = secondV2;
+    this.#accelerate(torque);
     const secondA1 = acceleration[0]!;
     const secondA2 = acceleration[1]!;
     const thirdV1 = v1 + HALF_DT * secondA1;
     const thirdV2 = v2 + HALF_DT * secondA2;
-    this.#accelerate(t1 + HALF_DT * secondV1, t2 + HALF_DT * secondV2, thirdV1, thirdV2, torque);
+    stage[0] = t1 + HALF_DT * secondV1;
+    stage[1] = t2 + HALF_DT * secondV2;
+    stage[2] = thirdV1;
+    stage[3] = thirdV2;
+    this.#accelerate(torque);
     const thirdA1 = acceleration[0]!;
     const thirdA2 = acceleration[1]!;
     const fourthV1 = v1 + DT * thirdA1;
     const fourthV2 = v2 + DT * thirdA2;
-    this.#accelerate(t1 + DT * thirdV1, t2 + DT * thirdV2, fourthV1, fourthV2, torque);
+    stage[0] = t1 + DT * thirdV1;
+    stage[1] = t2 + DT * thirdV2;
+    stage[2] = fourthV1;
+    stage[3] = fourthV2;
+    this.#accelerate(torque);
     const nextV1 = v1 + SIXTH_DT * (a1 + 2 * secondA1 + 2 * thirdA1 + acceleration[0]!);
     const nextV2 = v2 + SIXTH_DT * (a2 + 2 * secondA2 + 2 * thirdA2 + acceleration[1]!);
     states[at] = wrap(t1 + SIXTH_DT * (v1 + 2 * secondV1 + 2 * thirdV1 + fourthV1));
@@ -107,13 +136,26 @@ class AcrobotBatch extends ControlBatch {
     states[at + 3] = Math.max(-MAX_VELOCITY_2, Math.min(nextV2, MAX_VELOCITY_2));
   }
 
-  #accelerate(theta1: number, theta2: number, v1: number, v2: number, torque: number): void {
-    const cos2 = cosine(theta2);
-    const sin2 = sine(theta2);
+  /** Accelerations in the state of the stage. Numbers pass through arrays: as arguments V8 would allocate each. */
+  #accelerate(torque: number): void {
+    const stage = this.#stage;
+    const angles = this.#angles;
+    const theta1 = stage[0]!;
+    const theta2 = stage[1]!;
+    const v1 = stage[2]!;
+    const v2 = stage[3]!;
+    angles[0] = theta2;
+    angles[2] = theta1 + theta2 - HALF_PI;
+    angles[3] = theta1 - HALF_PI;
+    sineCosineAt(angles, 0);
+    cosineAt(angles, 2);
+    cosineAt(angles, 3);
+    const sin2 = angles[0]!;
+    const cos2 = angles[1]!;
     const d1 = 0.25 + (1.25 + cos2) + 1 + 1;
     const d2 = 0.25 + 0.5 * cos2 + 1;
-    const phi2 = 0.5 * GRAVITY * cosine(theta1 + theta2 - HALF_PI);
-    const phi1 = -0.5 * (v2 * v2) * sin2 - v2 * v1 * sin2 + 1.5 * GRAVITY * cosine(theta1 - HALF_PI) + phi2;
+    const phi2 = 0.5 * GRAVITY * angles[2]!;
+    const phi1 = -0.5 * (v2 * v2) * sin2 - v2 * v1 * sin2 + 1.5 * GRAVITY * angles[3]! + phi2;
     const a2 = (torque + (d2 / d1) * phi1 - 0.5 * (v1 * v1) * sin2 - phi2) / (1.25 - (d2 * d2) / d1);
     this.#acceleration[0] = -(d2 * a2 + phi1) / d1;
     this.#acceleration[1] = a2;

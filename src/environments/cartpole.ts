@@ -1,7 +1,7 @@
 import { Canvas } from './canvas.ts';
 import { ControlBatch, quantise } from './control-batch.ts';
 import type { Environment, EnvironmentBatch } from './environment.ts';
-import { cosine, sine } from './trigonometry.ts';
+import { cosine, sine, sineCosineAt } from './trigonometry.ts';
 
 /**
  * CartPole-v1: Gymnasium's dynamics (Barto, Sutton and Anderson, 1983) with Euler's method, in float64 and the order
@@ -29,6 +29,9 @@ const WIDTH = RANGES.length;
 
 /** States: x, ẋ, θ, θ̇. */
 class CartPoleBatch extends ControlBatch {
+  /** sin θ and cos θ. */
+  readonly #pole = new Float64Array(2);
+
   constructor(batch: number) {
     super(batch, { name: 'CartPole', width: WIDTH, actions: 2, maxSteps: MAX_STEPS });
   }
@@ -53,8 +56,11 @@ class CartPoleBatch extends ControlBatch {
     const theta = states[at + 2]!;
     const thetaDot = states[at + 3]!;
     const force = action === 1 ? FORCE : -FORCE;
-    const cos = cosine(theta);
-    const sin = sine(theta);
+    const pole = this.#pole;
+    pole[0] = theta;
+    sineCosineAt(pole, 0);
+    const sin = pole[0]!;
+    const cos = pole[1]!;
     const temp = (force + POLE_MASS_LENGTH * (thetaDot * thetaDot) * sin) / TOTAL_MASS;
     const thetaAcceleration =
       (GRAVITY * sin - cos * temp) / (LENGTH * (4 / 3 - (MASS_POLE * (cos * cos)) / TOTAL_MASS));

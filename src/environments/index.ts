@@ -9,6 +9,7 @@ import { sat } from './sat.ts';
 
 export type { Environment, EnvironmentBatch } from './environment.ts';
 export { type Evaluation, type Evaluator, evaluate, evaluateLogits } from './evaluate.ts';
+export { type SlotRange, SlotRun } from './slot-run.ts';
 export {
   type Actor,
   type EpisodeSummary,
@@ -18,8 +19,6 @@ export {
   rolloutArrays,
   runSlots,
   type SlotEnds,
-  type SlotRange,
-  SlotRun,
 } from './slots.ts';
 
 /** Every environment that a genesis may name. To add one: its file beside this, and a line here. */

@@ -1,7 +1,7 @@
 import { Canvas } from './canvas.ts';
 import { ControlBatch, quantise } from './control-batch.ts';
 import type { Environment, EnvironmentBatch } from './environment.ts';
-import { cosine, sine } from './trigonometry.ts';
+import { cosineAt, sine } from './trigonometry.ts';
 
 /**
  * MountainCar-v0: Gymnasium's dynamics (Moore, 1990), in float64 and its order of operations. Reward is −1 each step,
@@ -25,6 +25,8 @@ const WIDTH = 2;
 
 /** States: position, velocity a step. */
 class MountainCarBatch extends ControlBatch {
+  readonly #slope = new Float64Array(1);
+
   constructor(batch: number) {
     super(batch, { name: 'MountainCar', width: WIDTH, actions: 3, maxSteps: MAX_STEPS });
   }
@@ -47,7 +49,10 @@ class MountainCarBatch extends ControlBatch {
 
   protected advance(at: number, action: number): boolean {
     const states = this.states;
-    const pushed = states[at + 1]! + ((action - 1) * FORCE + cosine(3 * states[at]!) * -GRAVITY);
+    const slope = this.#slope;
+    slope[0] = 3 * states[at]!;
+    cosineAt(slope, 0);
+    const pushed = states[at + 1]! + ((action - 1) * FORCE + slope[0]! * -GRAVITY);
     const speed = Math.max(-MAX_SPEED, Math.min(pushed, MAX_SPEED));
     const position = Math.max(MIN_POSITION, Math.min(states[at]! + speed, MAX_POSITION));
     // The left wall stops the car.

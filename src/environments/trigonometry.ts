@@ -43,73 +43,130 @@ const C12 = 1 / 479_001_600;
 const C14 = 1 / 87_178_291_200;
 const C16 = 1 / 20_922_789_888_000;
 
+/**
+ * Places in `work`: r and t of the angle, then sin(r + t) and cos(r + t). A number that crosses a call which V8 does not
+ * inline is an object on its heap, and environments call these millions of times a second.
+ */
+const R = 0;
+const T = 1;
+const SINE = 2;
+const COSINE = 3;
+const work = new Float64Array(4);
+
+/** The upper 26 bits. The series write it out: V8 does not always inline it, and then allocates what it returns. */
+function upper(x: number): number {
+  const scaled = x * SPLITTER;
+  return scaled - (scaled - x);
+}
+
 /** sin x. @throws RangeError when |x| exceeds 10^6 or x is not a number. */
 export function sine(x: number): number {
-  return reduced(x, 0);
+  work[SINE] = x;
+  turned(work, SINE, reduce(work, SINE));
+  return work[SINE]!;
 }
 
 /** cos x. @throws RangeError when |x| exceeds 10^6 or x is not a number. */
 export function cosine(x: number): number {
-  return reduced(x, 1);
+  work[COSINE] = x;
+  cosineAt(work, COSINE);
+  return work[COSINE]!;
 }
 
-/** sin(x + quarter·π/2). */
-function reduced(x: number, quarter: number): number {
+/** Puts the cosine of values[at] in its place and allocates nothing. @throws RangeError as `cosine` does */
+export function cosineAt(values: Float64Array, at: number): void {
+  turned(values, at, (reduce(values, at) + 1) & 3);
+}
+
+/** Puts the sine of values[at] in its place and the cosine after it, and allocates nothing. @throws RangeError as `sine` does */
+export function sineCosineAt(values: Float64Array, at: number): void {
+  const quadrant = reduce(values, at);
+  sineNearZero();
+  cosineNearZero();
+  const s = (quadrant & 1) === 0 ? work[SINE]! : work[COSINE]!;
+  const c = (quadrant & 1) === 0 ? work[COSINE]! : work[SINE]!;
+  values[at] = quadrant < 2 ? s : -s;
+  values[at + 1] = quadrant === 0 || quadrant === 3 ? c : -c;
+}
+
+/** Splits values[at] into r + t and a number of right angles, which it returns modulo 4. */
+function reduce(values: Float64Array, at: number): number {
+  const x = values[at]!;
   if (!(Math.abs(x) <= MAX_ARGUMENT)) throw new RangeError(`sine and cosine take |x| ≤ ${MAX_ARGUMENT}`);
   const n = Math.floor(x * TWO_OVER_PI + 0.5);
-  if (n === 0) return quarter === 0 ? sineNearZero(x, 0) : cosineNearZero(x, 0);
+  if (n === 0) {
+    work[R] = x;
+    work[T] = 0;
+    return 0;
+  }
   const head = x - n * PART_1;
   const cut = n * PART_2;
   const middle = head - cut;
   const lost = head - middle - cut;
   const rest = lost - n * PART_3;
   const r = middle + rest;
-  const t = middle - r + rest;
+  work[R] = r;
+  work[T] = middle - r + rest;
   // Two's complement: n & 3 is n mod 4 for negative n as well.
-  const quadrant = (n + quarter) & 3;
-  if (quadrant === 0) return sineNearZero(r, t);
-  if (quadrant === 1) return cosineNearZero(r, t);
-  return quadrant === 2 ? -sineNearZero(r, t) : -cosineNearZero(r, t);
+  return n & 3;
+}
+
+/** Puts sin(r + t + quadrant·π/2) into values[at]. */
+function turned(values: Float64Array, at: number, quadrant: number): void {
+  let value: number;
+  if ((quadrant & 1) === 0) {
+    sineNearZero();
+    value = work[SINE]!;
+  } else {
+    cosineNearZero();
+    value = work[COSINE]!;
+  }
+  values[at] = quadrant < 2 ? value : -value;
 }
 
 /** sin(r + t), |r| ≤ π/4: r is exact, everything that is rounded is added to it last. */
-function sineNearZero(r: number, t: number): number {
+function sineNearZero(): void {
+  const r = work[R]!;
+  const t = work[T]!;
   const z = r * r;
   const tail = S5 - z * (S7 - z * (S9 - z * (S11 - z * (S13 - z * (S15 - z * S17)))));
-  if (Math.abs(r) <= SHORT) return r + (r * z * (z * tail - S3) + t * (1 - 0.5 * z));
+  if (Math.abs(r) <= SHORT) {
+    work[SINE] = r + (r * z * (z * tail - S3) + t * (1 - 0.5 * z));
+    return;
+  }
   // r³/6 is up to a tenth of the result: it is carried with its rounding errors.
-  const rHigh = upper(r);
+  const rScaled = r * SPLITTER;
+  const rHigh = rScaled - (rScaled - r);
   const rLow = r - rHigh;
-  const zHigh = upper(z);
+  const zScaled = z * SPLITTER;
+  const zHigh = zScaled - (zScaled - z);
   const zLow = z - zHigh;
   const squareError = rHigh * rHigh - z + 2 * rHigh * rLow + rLow * rLow;
   const cube = r * z;
   const cubeError = rHigh * zHigh - cube + rHigh * zLow + rLow * zHigh + rLow * zLow + r * squareError;
-  const cubeHigh = upper(cube);
+  const cubeScaled = cube * SPLITTER;
+  const cubeHigh = cubeScaled - (cubeScaled - cube);
   const cubeLow = cube - cubeHigh;
   const sixth = cube * S3;
   const sixthError =
     cubeHigh * S3_HIGH - sixth + cubeHigh * S3_LOW + cubeLow * S3_HIGH + cubeLow * S3_LOW + cubeError * S3;
   const lead = r - sixth;
   const leadError = r - lead - sixth;
-  return lead + (leadError - sixthError - cube * S3_ERROR + cube * z * tail + t * (1 - 0.5 * z));
-}
-
-/** The upper 26 bits. */
-function upper(x: number): number {
-  const scaled = x * SPLITTER;
-  return scaled - (scaled - x);
+  work[SINE] = lead + (leadError - sixthError - cube * S3_ERROR + cube * z * tail + t * (1 - 0.5 * z));
 }
 
 /** cos(r + t), |r| ≤ π/4: 1 − r²/2 is carried with its rounding errors. */
-function cosineNearZero(r: number, t: number): number {
+function cosineNearZero(): void {
+  const r = work[R]!;
+  const t = work[T]!;
   const z = r * r;
-  const high = upper(r);
+  const rScaled = r * SPLITTER;
+  const high = rScaled - (rScaled - r);
   const low = r - high;
   const squareError = high * high - z + 2 * high * low + low * low;
   const half = 0.5 * z;
   const lead = 1 - half;
   const leadError = 1 - lead - half;
   const tail = C4 - z * (C6 - z * (C8 - z * (C10 - z * (C12 - z * (C14 - z * C16)))));
-  return lead + (leadError - 0.5 * squareError - r * (1 - z * S3) * t + z * z * tail);
+  work[COSINE] = lead + (leadError - 0.5 * squareError - r * (1 - z * S3) * t + z * z * tail);
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { cosine, sine } from '../../src/environments/trigonometry.ts';
+import { cosine, cosineAt, sine, sineCosineAt } from '../../src/environments/trigonometry.ts';
 import { philox4x32 } from '../../src/policy/philox.ts';
 import { cosineOf, fromDouble, sineOf, ulpsApart } from '../support/high-precision.ts';
 
@@ -50,3 +50,21 @@ test.each([1_000_001, -1e300, Number.POSITIVE_INFINITY, Number.NaN])('%d is refu
   expect(() => sine(x)).toThrow(RangeError);
   expect(() => cosine(x)).toThrow(RangeError);
 });
+
+test.each([1e-9, 0.3, 0.8, 7, 1000, 1_000_000])(
+  'sine and cosine in place are those of one number to the bit up to %d',
+  (range) => {
+    const block = new Uint32Array(4);
+    const values = new Float64Array(4);
+    for (let i = 0; i < COUNT; i++) {
+      philox4x32(i, 0, 0, 0, 8, 8, block);
+      const x = (block[0]! / 2147483648 - 1) * range;
+      values.fill(x);
+      sineCosineAt(values, 1);
+      cosineAt(values, 3);
+      expect(values.every((value, at) => Object.is(value, [x, sine(x), cosine(x), cosine(x)][at]))).toBe(
+        true,
+      );
+    }
+  },
+);
