@@ -55,8 +55,15 @@ export class Crew {
   }
 
   /** @throws GrailError what the backend fails with: BACKEND_UNAVAILABLE, BACKEND_NOT_EXACT, … */
-  static async start({ name, threads }: EngineCandidate, architecture: Architecture): Promise<Crew> {
-    const members = Array.from({ length: threads }, () => new Member({ backend: name, architecture }));
+  static async start(
+    { name, threads }: EngineCandidate,
+    architecture: Architecture,
+    thread = siblingModule(import.meta.url, 'thread'),
+  ): Promise<Crew> {
+    const members = Array.from(
+      { length: threads },
+      () => new Member(thread, { backend: name, architecture }),
+    );
     const crew = new Crew(name, members);
     try {
       await Promise.all(members.map((member) => member.ready));
@@ -138,8 +145,8 @@ class Member {
   #playing: Pending<readonly SlotEnds[]> | null = null;
   #failure: GrailError | null = null;
 
-  constructor(data: ThreadData) {
-    this.#worker = new Worker(siblingModule(import.meta.url, 'thread'), {
+  constructor(thread: URL, data: ThreadData) {
+    this.#worker = new Worker(thread, {
       workerData: data,
       // Not the caller's, who may have come by --eval.
       execArgv: [],

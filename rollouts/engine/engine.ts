@@ -32,6 +32,8 @@ export interface EngineOptions {
   readonly architecture: Architecture;
   /** Told when a backend fails, at the start or in the middle of a window, and another one takes over. */
   readonly onFallback?: (fallback: Fallback) => void;
+  /** Another module for the threads, for tests of what goes wrong in one. */
+  readonly thread?: URL;
 }
 
 /** What every machine has, for when a device is lost. */
@@ -56,14 +58,14 @@ export async function startRolloutEngine(options: EngineOptions): Promise<Rollou
  * @throws the failure that made it necessary, or else the first one's, when none is left
  */
 async function hire(
-  { architecture, onFallback }: EngineOptions,
+  { architecture, onFallback, thread }: EngineOptions,
   waiting: EngineCandidate[],
   lost: Omit<Fallback, 'to'> | null,
 ): Promise<Crew> {
   let failed = lost;
   for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
     try {
-      const crew = await Crew.start(next, architecture);
+      const crew = await Crew.start(next, architecture, thread);
       if (failed !== null) onFallback?.({ ...failed, to: next.name });
       return crew;
     } catch (error) {

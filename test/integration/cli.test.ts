@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { BACKEND_NAMES, EMBEDDED_BACKENDS } from '../../src/backends/index.ts';
 import { createKeystore, inspectKeystore, loadIdentity } from '../../src/cli/keystore.ts';
 import { COMMANDS, loadCommand } from '../../src/cli/registry.ts';
 import { packageRoot, packageVersion } from '../../src/storage/package-root.ts';
@@ -74,12 +75,25 @@ describe('grail', () => {
     });
   });
 
-  test('doctor reports an exact backend', () => {
+  test('doctor reports which backends are exact, and what each does a second', () => {
     const { code, out } = grail(['doctor', '--json']);
     expect(code).toBe(0);
     const report = JSON.parse(out);
     expect(report).toMatchObject({ ready: true, runtime: { node: process.versions.node } });
-    expect(report.backends).toContainEqual(expect.objectContaining({ backend: 'wasm', exact: true }));
+    for (const backend of EMBEDDED_BACKENDS) {
+      expect(report.backends).toContainEqual({
+        backend,
+        found: true,
+        exact: true,
+        device: expect.stringContaining('processor'),
+        emulated: false,
+        rates: expect.arrayContaining([{ batch: 64, stepsPerSecond: expect.any(Number) }]),
+        residentBytes: expect.any(Number),
+        code: null,
+        message: 'exact',
+      });
+    }
+    expect(report.backends.map(({ backend }: { backend: string }) => backend)).toEqual(BACKEND_NAMES);
   });
 });
 
