@@ -16,7 +16,7 @@ import { playAtOnce, playLater } from './play.ts';
 useNodeSha256();
 const port = parentPort!;
 const { backend: name, architecture } = workerData as ThreadData;
-const say = (reply: ThreadReply) => port.postMessage(reply);
+const say = (reply: ThreadReply, moved: ArrayBuffer[] = []) => port.postMessage(reply, moved);
 
 /** A backend, and how it plays with the policy that it has. */
 interface Player {
@@ -75,8 +75,13 @@ port.on('message', async (request: ThreadRequest) => {
   try {
     const { backend, play } = await opened;
     const ends = await play(request);
-    say({ type: 'played', ends, memoryBytes: backend.memoryBytes() });
+    say({ type: 'played', ends, memoryBytes: backend.memoryBytes() }, ends.flatMap(buffersOf));
   } catch (error) {
     failed(error);
   }
 });
+
+/** What may be handed over instead of copied. */
+function buffersOf(ends: SlotEnds): ArrayBuffer[] {
+  return Object.values(ends).map(({ buffer }) => buffer as ArrayBuffer);
+}

@@ -3,8 +3,8 @@ import type { Environment, EnvironmentBatch } from './environment.ts';
 import { RowCopy } from './rows.ts';
 import type { RolloutArrays, SlotEnds } from './slots.ts';
 
-/** Values of a summary beside the return. */
-const SUMMARY = 3;
+/** Numbers of an episode's summary beside the return: slot, start and length. */
+export const SUMMARY = 3;
 
 /** Slots first … first + slots − 1 of a window. */
 export interface SlotRange {
@@ -203,16 +203,11 @@ export class SlotRun {
     for (const [i, from] of order.entries()) {
       bootstrapObservations.set(this.#bootstrapRows.subarray(from * width, (from + 1) * width), i * width);
     }
-    const summaries = this.#summaries;
     return {
       bootstrapIndex: order.map((from) => found[from]!),
       bootstrapObservations,
-      episodes: Array.from({ length: this.#ended }, (_, i) => ({
-        slot: summaries[i * SUMMARY]!,
-        start: summaries[i * SUMMARY + 1]!,
-        length: summaries[i * SUMMARY + 2]!,
-        return: this.#returns[i]!,
-      })),
+      summaries: this.#summaries.slice(0, this.#ended * SUMMARY),
+      returns: this.#returns.slice(0, this.#ended),
     };
   }
 }

@@ -1,6 +1,6 @@
 import type { MinerSeeds } from '../protocol/seeds.ts';
 import type { Environment } from './environment.ts';
-import { SlotRun } from './slot-run.ts';
+import { SlotRun, SUMMARY } from './slot-run.ts';
 
 /** A finished episode, for reports: training and pay never read it. */
 export interface EpisodeSummary {
@@ -25,20 +25,24 @@ export interface RolloutArrays {
   readonly truncated: Uint8Array;
 }
 
-/** What slots leave beside the arrays. Indices and slots are those of the whole window. */
+/** What a run leaves beside the arrays, in typed arrays that travel between threads. Indices and slots are the whole window's. */
 export interface SlotEnds {
   /** Ascending flat indices of the steps whose value must be bootstrapped: truncated ones and each slot's last, unless terminal. */
   readonly bootstrapIndex: Uint32Array;
   /** `[bootstrapIndex.length, observation]` int8: the state after such a step. */
   readonly bootstrapObservations: Int8Array;
-  /** By end step, then slot. */
-  readonly episodes: readonly EpisodeSummary[];
+  /** `[episodes, 3]`: slot, start and length of those that ended, by end step, then slot. */
+  readonly summaries: Uint32Array;
+  /** `[episodes]`. */
+  readonly returns: Float64Array;
 }
 
 /** Rollouts of `slots` slots of `steps` steps each: what training reads. */
-export interface Rollouts extends RolloutArrays, SlotEnds {
+export interface Rollouts extends RolloutArrays, Pick<SlotEnds, 'bootstrapIndex' | 'bootstrapObservations'> {
   readonly slots: number;
   readonly steps: number;
+  /** By end step, then slot. */
+  readonly episodes: readonly EpisodeSummary[];
 }
 
 /** Chooses the actions of all slots at one step. `observations` is `[slots, observation]`; writes `actions`. */
@@ -112,11 +116,19 @@ export function joinRuns(
     index += run.bootstrapIndex.length;
     value += run.bootstrapObservations.length;
   }
+  const episodes = ends.flatMap(episodesOf);
   // Sorting keeps the order of equals: slots ascend within the episodes that ended at a step.
-  const episodes = ends
-    .flatMap((run) => run.episodes)
-    .sort((a, b) => a.start + a.length - (b.start + b.length));
+  if (ends.length > 1) episodes.sort((a, b) => a.start + a.length - (b.start + b.length));
   return { slots, steps, ...out, bootstrapIndex, bootstrapObservations, episodes };
+}
+
+function episodesOf({ summaries, returns }: SlotEnds): EpisodeSummary[] {
+  return Array.from(returns, (total, i) => ({
+    slot: summaries[i * SUMMARY]!,
+    start: summaries[i * SUMMARY + 1]!,
+    length: summaries[i * SUMMARY + 2]!,
+    return: total,
+  }));
 }
 
 /**
@@ -137,5 +149,5 @@ export function runSlots(
     actor(run.step, run.observations, run.actions);
     run.advance();
   }
-  return { slots, steps, ...out, ...run.ends() };
+  return joinRuns(slots, steps, out, [run.ends()]);
 }

@@ -247,7 +247,7 @@ describe('a run of slots', () => {
     run.advance();
     expect(run.done).toBe(true);
     expect(() => run.advance()).toThrow(RangeError);
-    expect(run.ends().bootstrapIndex.length + run.ends().episodes.length).toBe(1);
+    expect(run.ends().bootstrapIndex.length + run.ends().returns.length).toBe(1);
   });
 
   test.each([

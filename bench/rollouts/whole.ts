@@ -1,0 +1,130 @@
+import { commitMessage } from '../../rollouts/commit.ts';
+import { type RolloutEngine, type RolloutInput, startRolloutEngine } from '../../rollouts/engine/index.ts';
+import type { Genesis } from '../../src/params/genesis.ts';
+import type { Policy } from '../../src/policy/index.ts';
+import { toHex } from '../../src/protocol/bytes.ts';
+import { sha256 } from '../../src/protocol/hash.ts';
+import { median, Peer } from '../peers.ts';
+import { recipePolicy } from './networks.ts';
+
+export interface WholeOptions {
+  readonly python: string | null;
+  readonly runs: number;
+  /** Of one turn, about. */
+  readonly seconds: number;
+  readonly threads: number;
+  readonly progress: (line: string) => void;
+}
+
+export interface WholeResult {
+  readonly environment: string;
+  readonly slots: number;
+  readonly on: string;
+  readonly stepsPerSecond: number;
+}
+
+/** Environments side by side: those of a large miner, and those of a small one. */
+const SLOTS = [64, 1024] as const;
+const ENVIRONMENTS = ['CartPole-v1', 'MinAtar/Breakout-v1'] as const;
+
+/** Steps of each slot of a window that is played over and over. */
+const STEPS = 256;
+
+/** A window of rollouts to play: genesis has what the engine and a commitment read. */
+export function windowInput(
+  environment: string,
+  policy: Policy,
+  slots: number,
+  stepsPerSlot: number,
+  window: number,
+): RolloutInput {
+  const genesis = {
+    environment,
+    groupSize: 1,
+    stepsPerSlot,
+    architecture: policy.architecture,
+  } as unknown as Genesis;
+  return {
+    genesis,
+    genesisHash: sha256(new Uint8Array([1])),
+    windowSeed: sha256(new Uint8Array([2, window & 0xff, window >> 8])),
+    miner: `0x${'5a'.repeat(20)}`,
+    slots,
+    policy,
+  };
+}
+
+/** Plays a window, and commits to it unless told not to. */
+export async function playWindow(engine: RolloutEngine, input: RolloutInput, commits: boolean) {
+  const rollouts = await engine.play(input);
+  if (commits) {
+    const { genesis, genesisHash, miner } = input;
+    const policyRoot = toHex(sha256(new Uint8Array([3])));
+    commitMessage({ genesis, genesisHash, window: 1, miner, policyRoot }, rollouts);
+  }
+  return rollouts;
+}
+
+/** Whole rollouts, commitments included, beside Gymnasium's vector environments with a PyTorch policy. */
+export async function wholeSection({ python, runs, seconds, threads, progress }: WholeOptions) {
+  const peer = python === null ? null : new Peer(python, new URL('whole.py', import.meta.url));
+  const versions = (await peer?.ask({ versions: true })) ?? {};
+  const engines: RolloutEngine[] = [];
+  const all: { result: Omit<WholeResult, 'stepsPerSecond'>; turn: () => Promise<number> }[] = [];
+  for (const environment of ENVIRONMENTS) {
+    const policy = recipePolicy(environment);
+    const { architecture } = policy;
+    const engine = await startRolloutEngine({ candidates: [{ name: 'simd', threads }], architecture });
+    engines.push(engine);
+    for (const slots of SLOTS) {
+      all.push({
+        result: { environment, slots, on: `grail, ${threads} threads` },
+        turn: async () => {
+          const began = performance.now();
+          let windows = 0;
+          let took = 0;
+          do {
+            await playWindow(engine, windowInput(environment, policy, slots, STEPS, windows), true);
+            windows++;
+            took = (performance.now() - began) / 1000;
+          } while (took < seconds);
+          return (windows * slots * STEPS) / took;
+        },
+      });
+      const hows = environment === 'CartPole-v1' ? ['vectorised', 'sync'] : ['sync'];
+      for (const how of peer === null ? [] : hows) {
+        const question = { environment, envs: slots, processes: threads, how, seconds, architecture };
+        all.push({
+          result: { environment, slots, on: `gymnasium ${how} + torch, ${threads} processes` },
+          turn: async () => Number((await peer!.ask(question)).rate),
+        });
+      }
+    }
+  }
+  const rates = all.map((): number[] => []);
+  for (let run = 0; run < runs; run++) {
+    for (const [index, { turn }] of all.entries()) rates[index]!.push(await turn());
+    progress(`whole rollouts: run ${run + 1} of ${runs}`);
+  }
+  peer?.end();
+  await Promise.all(engines.map((engine) => engine.close()));
+  const results = all.map(
+    ({ result }, index): WholeResult => ({ ...result, stepsPerSecond: median(rates[index]!) }),
+  );
+  return { versions, threads, results };
+}
+
+export function printWhole({ results }: Awaited<ReturnType<typeof wholeSection>>): void {
+  console.log('\nWhole rollouts (environment, policy, sampling, commitment); thousand steps a second');
+  const rows: Record<string, Record<string, number | string>> = {};
+  for (const { environment, slots, on, stepsPerSecond } of results) {
+    const ours = results.find(
+      (one) => one.environment === environment && one.slots === slots && one.on.startsWith('grail'),
+    )!;
+    rows[`${environment}, ${slots} slots: ${on}`] = {
+      'k steps/s': Number((stepsPerSecond / 1000).toPrecision(3)),
+      'grail is faster by': Number((ours.stepsPerSecond / stepsPerSecond).toPrecision(3)),
+    };
+  }
+  console.table(rows);
+}
