@@ -31,6 +31,17 @@ export class RowCopy {
           );
   }
 
+  /** Rows 0 to count − 1, to every `stride`-th row from `toRow` on. */
+  copyAll(count: number, toRow: number, stride: number): void {
+    if (this.#views !== null || this.#elements !== 1) {
+      for (let row = 0; row < count; row++) this.copy(row, toRow + row * stride);
+      return;
+    }
+    const source = this.#source;
+    const target = this.#target;
+    for (let row = 0, to = toRow; row < count; row++, to += stride) target[to] = source[row]!;
+  }
+
   copy(fromRow: number, toRow: number): void {
     const views = this.#views;
     if (views !== null) {

@@ -119,29 +119,36 @@ export class SlotRun {
     const last = this.#step === this.steps - 1;
     batch.step(this.actions, this.#step, this.#rewards, this.#terminated, this.#truncated);
     this.#record();
-    let ended = false;
-    let late = false;
+    const terminated = this.#terminated;
+    const truncated = this.#truncated;
+    let ended = 0;
+    let late = 0;
     for (let slot = 0; slot < this.slots; slot++) {
-      if (this.#terminated[slot] === 1) ended = true;
-      else if (this.#truncated[slot] === 1) late = true;
+      ended |= terminated[slot]!;
+      late |= truncated[slot]! & ~terminated[slot]!;
     }
     // A bootstrap is of the state before the reset; otherwise nobody looks at it.
-    if (late || last) batch.observe(this.observations);
-    if (ended || late || last) this.#settle(last);
+    if (late !== 0 || last) batch.observe(this.observations);
+    if (ended !== 0 || late !== 0 || last) this.#settle(last);
     if (!last) batch.observe(this.observations);
     this.#step += 1;
   }
 
   /** What was seen, done and paid in this step. */
   #record(): void {
-    const { actions, rewards } = this.#out;
-    const rows = this.#rows;
-    for (let slot = 0; slot < this.slots; slot++) {
-      const at = (this.first + slot) * this.steps + this.#step;
-      rows.copy(slot, at);
-      actions[at] = this.actions[slot]!;
-      rewards[at] = this.#rewards[slot]!;
-      this.#total[slot]! += this.#rewards[slot]!;
+    const out = this.#out;
+    const actions = this.actions;
+    const rewards = this.#rewards;
+    const total = this.#total;
+    const { slots, steps } = this;
+    this.#rows.copyAll(slots, this.first * steps + this.#step, steps);
+    let at = this.first * steps + this.#step;
+    for (let slot = 0; slot < slots; slot++) {
+      const reward = rewards[slot]!;
+      out.actions[at] = actions[slot]!;
+      out.rewards[at] = reward;
+      total[slot]! += reward;
+      at += steps;
     }
   }
 

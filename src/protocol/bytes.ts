@@ -37,10 +37,14 @@ export function u64(value: number): Uint8Array {
 }
 
 function unsigned(value: number, width: number): Uint8Array {
-  if (!Number.isSafeInteger(value) || value < 0 || BigInt(value) >> BigInt(8 * width) !== 0n) {
-    throw new RangeError(`${value} is not a u${8 * width}`);
+  const out = new Uint8Array(width);
+  let rest = Number.isSafeInteger(value) && value >= 0 ? value : -1;
+  for (let i = width - 1; i >= 0 && rest >= 0; i--) {
+    out[i] = rest % 256;
+    rest = Math.floor(rest / 256);
   }
-  return bigToBytes(BigInt(value), width);
+  if (rest !== 0) throw new RangeError(`${value} is not a u${8 * width}`);
+  return out;
 }
 
 /** A non-negative bigint as `width` big-endian bytes. @throws RangeError when it does not fit. */

@@ -1,5 +1,5 @@
-import { concat, u32, u64 } from './bytes.ts';
-import { networkHash } from './hash.ts';
+import { concat, u64 } from './bytes.ts';
+import { networkHash, sha256, tag } from './hash.ts';
 
 /** Bytes of a Philox seed (two key words and two counter words). */
 export const SEED_BYTES = 16;
@@ -26,11 +26,31 @@ export interface MinerSeeds {
 
 /** Derives a miner's seeds from the window's. `address` is 20 bytes. */
 export function minerSeeds(genesisHash: Uint8Array, seed: Uint8Array, address: Uint8Array): MinerSeeds {
-  const derive = (name: string, ...parts: Uint8Array[]) =>
-    networkHash(name, genesisHash, seed, address, concat(...parts)).slice(0, SEED_BYTES);
-  return {
-    task: (group, episode) => derive('seed/task', u32(group), u32(episode)),
-    sample: (slot) => derive('seed/sample', u32(slot)),
-    environment: (slot) => derive('seed/environment', u32(slot)),
+  /** Seeds are `networkHash(name, genesisHash, seed, address, u32…)`: all but the numbers is put together once. */
+  const derive = (name: string, numbers: number) => {
+    const head = concat(tag(name), genesisHash, seed, address);
+    const message = new Uint8Array(head.length + 4 * numbers);
+    message.set(head);
+    const view = new DataView(message.buffer, head.length);
+    return (first: number, second = 0) => {
+      checkU32(first);
+      checkU32(second);
+      view.setUint32(0, first);
+      if (numbers > 1) view.setUint32(4, second);
+      return sha256(message).subarray(0, SEED_BYTES);
+    };
   };
+  const task = derive('seed/task', 2);
+  const sample = derive('seed/sample', 1);
+  const environment = derive('seed/environment', 1);
+  return {
+    task: (group, episode) => task(group, episode),
+    sample: (slot) => sample(slot),
+    environment: (slot) => environment(slot),
+  };
+}
+
+/** @throws RangeError */
+function checkU32(value: number): void {
+  if (value >>> 0 !== value) throw new RangeError(`${value} is not a u32`);
 }
