@@ -4,6 +4,7 @@ import { packActions } from '../src/protocol/actions.ts';
 import { fromHex, type Hex, toHex } from '../src/protocol/bytes.ts';
 import { commitRoot, rolloutDigests } from '../src/protocol/commitment.ts';
 import type { MessageOf, Unsigned } from '../src/protocol/messages.ts';
+import type { PlayedRollouts } from './engine/index.ts';
 
 /** What a commit says of rollouts, to be signed. */
 export function commitMessage(
@@ -14,11 +15,12 @@ export function commitMessage(
     readonly miner: Hex;
     readonly policyRoot: Hex;
   },
-  rollouts: Rollouts,
+  rollouts: Rollouts & Partial<Pick<PlayedRollouts, 'digests'>>,
 ): Unsigned<MessageOf<'commit'>> {
   const { genesisHash, window, miner, policyRoot } = context;
   const { actions } = context.genesis.architecture;
-  const digests = rolloutDigests({ genesisHash, window, address: fromHex(miner), actions }, rollouts);
+  const digests =
+    rollouts.digests ?? rolloutDigests({ genesisHash, window, address: fromHex(miner), actions }, rollouts);
   return {
     type: 'commit',
     miner,

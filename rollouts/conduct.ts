@@ -82,6 +82,7 @@ export async function rolloutInput(
   return {
     genesis,
     genesisHash,
+    window: context.window.window,
     windowSeed: context.window.open!.seed,
     miner: identity.address,
     slots,

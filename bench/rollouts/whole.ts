@@ -46,6 +46,7 @@ export function windowInput(
   } as unknown as Genesis;
   return {
     genesis,
+    window,
     genesisHash: sha256(new Uint8Array([1])),
     windowSeed: sha256(new Uint8Array([2, window & 0xff, window >> 8])),
     miner: `0x${'5a'.repeat(20)}`,
@@ -56,7 +57,7 @@ export function windowInput(
 
 /** Plays a window, and commits to it unless told not to. */
 export async function playWindow(engine: RolloutEngine, input: RolloutInput, commits: boolean) {
-  const rollouts = await engine.play(input);
+  const rollouts = await engine.play(input, { digests: commits });
   if (commits) {
     const { genesis, genesisHash, miner } = input;
     const policyRoot = toHex(sha256(new Uint8Array([3])));

@@ -29,14 +29,23 @@ export type ThreadRequest =
       readonly slots: number;
       /** The whole window's, in shared memory. */
       readonly out: RolloutArrays;
+      readonly digests: boolean;
       readonly words: Int32Array;
     }
   | { readonly type: 'close' };
 
 export type ThreadReply =
   | { readonly type: 'ready'; readonly device: string }
-  | { readonly type: 'played'; readonly ends: readonly SlotEnds[]; readonly memoryBytes: number }
+  | ({ readonly type: 'played'; readonly memoryBytes: number } & PlayedSlots)
   | { readonly type: 'failed'; readonly error: { code: Code; message: string; details: Details } };
+
+/** What a range of slots leaves beside the arrays. */
+export interface PlayedSlots {
+  /** Of each lane, in the order of their slots. */
+  readonly ends: readonly SlotEnds[];
+  /** Of each slot, unless they were not wanted. */
+  readonly digests: readonly Uint8Array[] | null;
+}
 
 /** How long a thread that was told to end may take, before it is ended. */
 const CLOSE_MS = 2000;
@@ -93,8 +102,8 @@ export class Crew {
   async play(
     { policy, ...input }: RolloutInput,
     out: RolloutArrays,
-    { signal, onProgress }: PlayOptions,
-  ): Promise<SlotEnds[]> {
+    { signal, onProgress, digests = true }: PlayOptions,
+  ): Promise<PlayedSlots> {
     const words = new Int32Array(new SharedArrayBuffer(8));
     const total = input.slots * input.genesis.stepsPerSlot;
     const stop = () => Atomics.store(words, STOP, 1);
@@ -104,7 +113,7 @@ export class Crew {
     const ranges = split({ first: 0, slots: input.slots }, Math.min(this.#members.length, input.slots));
     try {
       const plays = ranges.map((range, i) =>
-        this.#members[i]!.play({ type: 'play', input, ...sent, ...range, out, words }),
+        this.#members[i]!.play({ type: 'play', input, ...sent, ...range, out, digests, words }),
       );
       for (const play of plays) play.catch(stop);
       const results = await Promise.allSettled(plays);
@@ -114,7 +123,11 @@ export class Crew {
       if (failure !== undefined) throw failure;
       // Members without a part have an older one.
       this.#policy = ranges.length === this.#members.length ? policy : null;
-      return results.flatMap((result) => (result.status === 'fulfilled' ? result.value : []));
+      const played = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+      return {
+        ends: played.flatMap(({ ends }) => ends),
+        digests: digests ? played.flatMap((part) => part.digests ?? []) : null,
+      };
     } catch (error) {
       this.#policy = null;
       throw error;
@@ -142,7 +155,7 @@ class Member {
   readonly #worker: Worker;
   readonly #exited: Promise<void>;
   #starting: Pending<void> | null = null;
-  #playing: Pending<readonly SlotEnds[]> | null = null;
+  #playing: Pending<PlayedSlots> | null = null;
   #failure: GrailError | null = null;
 
   constructor(thread: URL, data: ThreadData) {
@@ -167,7 +180,7 @@ class Member {
     );
   }
 
-  play(request: ThreadRequest): Promise<readonly SlotEnds[]> {
+  play(request: ThreadRequest): Promise<PlayedSlots> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#playing = { resolve, reject };
@@ -193,7 +206,7 @@ class Member {
     this.#playing = null;
     if (reply.type === 'played') {
       this.memoryBytes = reply.memoryBytes;
-      playing?.resolve(reply.ends);
+      playing?.resolve(reply);
       return;
     }
     const { code, message, details } = reply.error;

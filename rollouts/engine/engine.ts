@@ -3,13 +3,12 @@ import {
   environmentById,
   joinRuns,
   type RolloutArrays,
-  type Rollouts,
   rolloutArrays,
 } from '../../src/environments/index.ts';
 import type { Architecture } from '../../src/policy/index.ts';
 import { GrailError } from '../../src/protocol/errors.ts';
 import { Crew } from './crew.ts';
-import type { PlayOptions, RolloutEngine, RolloutInput } from './types.ts';
+import type { PlayedRollouts, PlayOptions, RolloutEngine, RolloutInput } from './types.ts';
 
 /** A backend, and the threads that it would have. */
 export interface EngineCandidate {
@@ -109,23 +108,23 @@ class ThreadedEngine implements RolloutEngine {
     return this.#crew.memoryBytes;
   }
 
-  play(input: RolloutInput, { signal, onProgress }: PlayOptions = {}): Promise<Rollouts> {
+  play(input: RolloutInput, options: PlayOptions = {}): Promise<PlayedRollouts> {
+    const { signal } = options;
     const ends = signal === undefined ? [this.#closing.signal] : [this.#closing.signal, signal];
     const stop = AbortSignal.any(ends);
-    const result = this.#queue.then(() =>
-      this.#play(input, { signal: stop, ...(onProgress && { onProgress }) }),
-    );
+    const result = this.#queue.then(() => this.#play(input, { ...options, signal: stop }));
     this.#queue = result.catch(() => {});
     return result;
   }
 
-  async #play(input: RolloutInput, options: PlayOptions & { signal: AbortSignal }): Promise<Rollouts> {
+  async #play(input: RolloutInput, options: PlayOptions & { signal: AbortSignal }): Promise<PlayedRollouts> {
     const { genesis, slots } = input;
     for (;;) {
       if (options.signal.aborted) throw new GrailError('STOPPED', 'the rollouts were stopped');
       const out = sharedArrays(input);
       try {
-        return joinRuns(slots, genesis.stepsPerSlot, out, await this.#crew.play(input, out, options));
+        const { ends, digests } = await this.#crew.play(input, out, options);
+        return { ...joinRuns(slots, genesis.stepsPerSlot, out, ends), digests };
       } catch (error) {
         if (!(error instanceof GrailError) || !LOSSES.has(error.code)) throw error;
         const from = this.#crew.backend;

@@ -10,4 +10,4 @@
 export { type EngineCandidate, type EngineOptions, type Fallback, startRolloutEngine } from './engine.ts';
 export { inlineEngine } from './inline.ts';
 export { seedsOf } from './play.ts';
-export type { PlayOptions, RolloutEngine, RolloutInput } from './types.ts';
+export type { PlayedRollouts, PlayOptions, RolloutEngine, RolloutInput } from './types.ts';

@@ -1,6 +1,6 @@
 import type { AnyBackend, DevicePolicy, LoadedPolicy } from '../../src/backends/index.ts';
 import { environmentById, joinRuns, rolloutArrays } from '../../src/environments/index.ts';
-import { playAtOnce, playLater } from './play.ts';
+import { digestsOf, playAtOnce, playLater } from './play.ts';
 import type { RolloutEngine } from './types.ts';
 
 /** An engine in the caller's thread: for what is small, and for tests. The backend stays the caller's. */
@@ -12,7 +12,7 @@ export function inlineEngine(backend: AnyBackend): RolloutEngine {
     get memoryBytes() {
       return backend.memoryBytes();
     },
-    async play(input) {
+    async play(input, { digests = true } = {}) {
       const { genesis, slots, policy } = input;
       const { environment, stepsPerSlot } = genesis;
       const out = rolloutArrays(slots, stepsPerSlot, environmentById(environment).observation);
@@ -23,7 +23,10 @@ export function inlineEngine(backend: AnyBackend): RolloutEngine {
           backend.answers === 'at once'
             ? [playAtOnce(input, range, out, loaded as LoadedPolicy)]
             : await playLater(input, range, out, loaded as DevicePolicy);
-        return joinRuns(slots, stepsPerSlot, out, ends);
+        return {
+          ...joinRuns(slots, stepsPerSlot, out, ends),
+          digests: digests ? digestsOf(input, range, out) : null,
+        };
       } finally {
         loaded.dispose();
       }

@@ -2,6 +2,7 @@ import type { DevicePolicy, LoadedPolicy } from '../../src/backends/index.ts';
 import { environmentById, type RolloutArrays, type SlotEnds, SlotRun } from '../../src/environments/index.ts';
 import { packSeeds, sampleBatch } from '../../src/policy/index.ts';
 import { fromHex } from '../../src/protocol/bytes.ts';
+import { rolloutDigests } from '../../src/protocol/commitment.ts';
 import { GrailError } from '../../src/protocol/errors.ts';
 import { type MinerSeeds, minerSeeds } from '../../src/protocol/seeds.ts';
 import type { RolloutInput } from './types.ts';
@@ -16,9 +17,7 @@ export const LANES = 4;
 const LANE_SLOTS = 16;
 
 /** Everything but the policy: what a thread is told. */
-export type SlotsInput = Omit<RolloutInput, 'policy' | 'genesis'> & {
-  readonly genesis: Pick<RolloutInput['genesis'], 'environment' | 'groupSize' | 'stepsPerSlot'>;
-};
+export type SlotsInput = Omit<RolloutInput, 'policy'>;
 
 /** The part of a window's slots that one thread plays. */
 export interface SlotRange {
@@ -75,6 +74,14 @@ export function playLater(
   };
   const lanes = Math.max(1, Math.min(LANES, Math.floor(range.slots / LANE_SLOTS)));
   return Promise.all(split(range, lanes).map(lane));
+}
+
+/** Digests of a range of slots, by slot: hashing is shared among the threads as playing is. */
+export function digestsOf(input: SlotsInput, range: SlotRange, out: RolloutArrays): Uint8Array[] {
+  const { genesis, genesisHash, window, slots } = input;
+  const { stepsPerSlot, architecture } = genesis;
+  const context = { genesisHash, window, address: fromHex(input.miner), actions: architecture.actions };
+  return rolloutDigests(context, { slots, steps: stepsPerSlot, ...out }, range);
 }
 
 function prepare({ genesis, ...input }: SlotsInput, range: SlotRange, out: RolloutArrays) {

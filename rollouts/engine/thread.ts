@@ -10,8 +10,15 @@ import {
 import type { SlotEnds } from '../../src/environments/index.ts';
 import { GrailError } from '../../src/protocol/errors.ts';
 import { useNodeSha256 } from '../../src/storage/node-hash.ts';
-import { DONE, STOP, type ThreadData, type ThreadReply, type ThreadRequest } from './crew.ts';
-import { playAtOnce, playLater } from './play.ts';
+import {
+  DONE,
+  type PlayedSlots,
+  STOP,
+  type ThreadData,
+  type ThreadReply,
+  type ThreadRequest,
+} from './crew.ts';
+import { digestsOf, playAtOnce, playLater } from './play.ts';
 
 useNodeSha256();
 const port = parentPort!;
@@ -21,14 +28,14 @@ const say = (reply: ThreadReply, moved: ArrayBuffer[] = []) => port.postMessage(
 /** A backend, and how it plays with the policy that it has. */
 interface Player {
   readonly backend: AnyBackend;
-  play(request: ThreadRequest & { type: 'play' }): Promise<readonly SlotEnds[]>;
+  play(request: ThreadRequest & { type: 'play' }): Promise<PlayedSlots>;
 }
 
 function player(backend: AnyBackend): Player {
   let loaded: LoadedPolicy | DevicePolicy | null = null;
   return {
     backend,
-    async play({ input, policy, first, slots, out, words }) {
+    async play({ input, policy, first, slots, out, digests, words }) {
       if (policy !== undefined) {
         loaded?.dispose();
         loaded = null;
@@ -39,9 +46,12 @@ function player(backend: AnyBackend): Player {
         Atomics.add(words, DONE, count);
         if (Atomics.load(words, STOP) === 1) throw new GrailError('STOPPED', 'the rollouts were stopped');
       };
-      return backend.answers === 'at once'
-        ? [playAtOnce(input, { first, slots }, out, loaded as LoadedPolicy, onStep)]
-        : playLater(input, { first, slots }, out, loaded as DevicePolicy, onStep);
+      const range = { first, slots };
+      const ends =
+        backend.answers === 'at once'
+          ? [playAtOnce(input, range, out, loaded as LoadedPolicy, onStep)]
+          : await playLater(input, range, out, loaded as DevicePolicy, onStep);
+      return { ends, digests: digests ? digestsOf(input, range, out) : null };
     },
   };
 }
@@ -74,8 +84,9 @@ port.on('message', async (request: ThreadRequest) => {
   }
   try {
     const { backend, play } = await opened;
-    const ends = await play(request);
-    say({ type: 'played', ends, memoryBytes: backend.memoryBytes() }, ends.flatMap(buffersOf));
+    const played = await play(request);
+    const moved = played.ends.flatMap(buffersOf);
+    say({ type: 'played', ...played, memoryBytes: backend.memoryBytes() }, moved);
   } catch (error) {
     failed(error);
   }

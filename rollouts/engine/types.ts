@@ -6,6 +6,7 @@ import type { Hex } from '../../src/protocol/bytes.ts';
 /** What a miner's rollouts of one window follow from: nothing else enters them. */
 export interface RolloutInput {
   readonly genesis: Genesis;
+  readonly window: number;
   /** 32 bytes each. */
   readonly genesisHash: Uint8Array;
   readonly windowSeed: Uint8Array;
@@ -15,8 +16,16 @@ export interface RolloutInput {
   readonly policy: Policy;
 }
 
+/** Rollouts, and what a commitment to them is made of. */
+export interface PlayedRollouts extends Rollouts {
+  /** `rolloutDigests`: of each slot, 32 bytes; null where they were not wanted. */
+  readonly digests: readonly Uint8Array[] | null;
+}
+
 export interface PlayOptions {
   readonly signal?: AbortSignal;
+  /** Whether to make digests, which nobody needs who does not commit. Default true. */
+  readonly digests?: boolean;
   /** Hears now and then how many of all steps are done. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -34,7 +43,7 @@ export interface RolloutEngine {
    * @throws GrailError STOPPED when aborted or closed; BACKEND_LOST or BACKEND_OUT_OF_MEMORY when no backend is left to
    *   take over
    */
-  play(input: RolloutInput, options?: PlayOptions): Promise<Rollouts>;
+  play(input: RolloutInput, options?: PlayOptions): Promise<PlayedRollouts>;
   /** Bytes that the backends hold. */
   readonly memoryBytes: number;
   /** Ends the threads, and what they play with STOPPED. */

@@ -13,16 +13,20 @@ export interface CommittedRollouts {
   readonly actions: Uint16Array;
 }
 
-/** The digest of each slot's rollout: the leaves of commitRoot, 32 bytes each, by slot. */
+/**
+ * The digest of each slot's rollout: the leaves of commitRoot, 32 bytes each, by slot.
+ * @param range of the slots, all unless given
+ */
 export function rolloutDigests(
   context: { genesisHash: Uint8Array; window: number; address: Uint8Array; actions: number },
   rollouts: CommittedRollouts,
+  range: { readonly first: number; readonly slots: number } = { first: 0, slots: rollouts.slots },
 ): Uint8Array[] {
   const { slots, steps, observations, actions } = rollouts;
   const width = observations.length / (slots * steps);
   const bytes = new Uint8Array(observations.buffer, observations.byteOffset, observations.byteLength);
   const digests: Uint8Array[] = [];
-  for (let slot = 0; slot < slots; slot++) {
+  for (let slot = range.first; slot < range.first + range.slots; slot++) {
     const packed = packActions(actions.subarray(slot * steps, (slot + 1) * steps), context.actions);
     digests.push(
       networkHash(

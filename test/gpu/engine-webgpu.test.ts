@@ -27,6 +27,7 @@ function input(slots: number, stepsPerSlot: number): RolloutInput {
   const genesis = { ...tinyGenesis(), stepsPerSlot };
   return {
     genesis,
+    window: 1,
     genesisHash: sha256(new Uint8Array([1])),
     windowSeed: sha256(new Uint8Array([2])),
     miner: KEYS.miner.address,

@@ -13,6 +13,8 @@ import type { Rollouts } from '../../src/environments/index.ts';
 import type { Genesis } from '../../src/params/genesis.ts';
 import { recipe } from '../../src/params/recipes.ts';
 import type { Policy } from '../../src/policy/index.ts';
+import { fromHex } from '../../src/protocol/bytes.ts';
+import { rolloutDigests } from '../../src/protocol/commitment.ts';
 import { sha256 } from '../../src/protocol/hash.ts';
 import { packageRoot } from '../../src/storage/package-root.ts';
 import { initialise } from '../../src/training/initialise.ts';
@@ -37,6 +39,7 @@ function input(
   } as unknown as Genesis;
   return {
     genesis,
+    window,
     genesisHash: bytes(0),
     windowSeed: bytes(window),
     miner: KEYS.miner.address,
@@ -98,6 +101,16 @@ describe('rollouts by threads', () => {
     for (const of of [first, other, { ...other, slots: 6 }, first, first]) {
       expect(await engine.play(of)).toEqual(await reference(of));
     }
+  });
+
+  test('come with the digests that a commitment is made of, unless those are not wanted', async () => {
+    const engine = await start({ name: 'simd', threads: 2 });
+    const of = input(5, 24);
+    const { digests, ...rollouts } = await engine.play(of);
+    const { genesis, genesisHash, window, miner } = of;
+    const context = { genesisHash, window, address: fromHex(miner), actions: genesis.architecture.actions };
+    expect(digests).toEqual(rolloutDigests(context, rollouts));
+    expect(await engine.play(of, { digests: false })).toEqual({ ...rollouts, digests: null });
   });
 
   test('of several windows may be asked for at once', async () => {

@@ -15,6 +15,7 @@ export function input(): RolloutInput {
   });
   return {
     genesis: { ...tinyGenesis(), stepsPerSlot: 4 },
+    window: 1,
     genesisHash: sha256(new Uint8Array([1])),
     windowSeed: sha256(new Uint8Array([2])),
     miner: KEYS.miner.address,

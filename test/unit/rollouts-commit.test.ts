@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { CHEATS, type CheatKind, cheat } from '../../rollouts/cheats.ts';
 import { honest } from '../../rollouts/conduct.ts';
+import type { PlayedRollouts } from '../../rollouts/engine/index.ts';
 import { type BackendName, loadBackend } from '../../src/backends/index.ts';
 import { packActions } from '../../src/protocol/actions.ts';
 import { fromHex, type Hex, toHex } from '../../src/protocol/bytes.ts';
@@ -13,7 +14,8 @@ describe('honest rollouts', () => {
     const [commit] = await commitsOf(setup, honest);
     const check = setup.check(commit!);
     expect(check.rejection).toBeNull();
-    const made = await honest.rollouts(setup.context);
+    const { digests, ...made } = (await honest.rollouts(setup.context)) as PlayedRollouts;
+    expect(digests).toHaveLength(3);
     if (check.rejection === null) expect(check.rollouts).toEqual(made);
   });
 
