@@ -10,7 +10,7 @@ import { witnessInput } from '../../src/proofs/witness-input.ts';
 import { sha256 } from '../../src/protocol/hash.ts';
 import { median } from '../peers.ts';
 import { recipePolicy } from './networks.ts';
-import { playWindow, windowInput } from './whole.ts';
+import { playWindows, windowInput } from './whole.ts';
 
 export interface CostOptions {
   readonly runs: number;
@@ -55,12 +55,8 @@ export async function costSection({ runs, windowSeconds, threads, progress }: Co
     const engine = await startRolloutEngine({ candidates: [{ name: 'simd', threads }], architecture });
     const part = (index: number) => windowInput(environment, policy, SLOTS, STEPS, index);
     const opened = await engine.play(part(0));
-    const parts = await partsOf(windowSeconds, async (index) => {
-      await engine.play(part(index), { digests: false });
-    });
-    const play = async (commits: boolean) => {
-      for (let index = 0; index < parts; index++) await playWindow(engine, part(index), commits);
-    };
+    const parts = await partsOf(windowSeconds, (more) => playWindows(engine, part, false, more));
+    const play = (commits: boolean) => playWindows(engine, part, commits, (played) => played < parts);
     const without: number[] = [];
     const withIt: number[] = [];
     for (let run = 0; run < runs; run++) {
@@ -86,13 +82,16 @@ export async function costSection({ runs, windowSeconds, threads, progress }: Co
   return { threads, processor: cpus()[0]?.model ?? '', proofSeconds: median(proofSeconds), results };
 }
 
-/** How many parts take so long, from the second one on. */
-async function partsOf(seconds: number, play: (index: number) => Promise<void>): Promise<number> {
-  await play(1);
+/** How many parts take so long; the first ones, in which code is compiled, do not count. */
+async function partsOf(
+  seconds: number,
+  play: (more: (played: number) => boolean) => Promise<number>,
+): Promise<number> {
+  await play((played) => played < 10);
   const began = performance.now();
-  let parts = 0;
-  while (performance.now() - began < 1000 * Math.min(seconds, 5)) await play(++parts);
-  return Math.max(1, Math.round((parts * seconds * 1000) / (performance.now() - began)));
+  const took = () => (performance.now() - began) / 1000;
+  const parts = await play(() => took() < Math.min(seconds, 5));
+  return Math.max(1, Math.round((parts * seconds) / took()));
 }
 
 /** A proving process, as a miner has it. */

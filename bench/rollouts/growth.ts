@@ -9,7 +9,7 @@ import { products } from '../../src/policy/index.ts';
 import { packageRoot } from '../../src/storage/package-root.ts';
 import { median } from '../peers.ts';
 import { mlp, recipePolicy } from './networks.ts';
-import { playWindow, windowInput } from './whole.ts';
+import { wholeRate, windowInput } from './whole.ts';
 
 export interface GrowthOptions {
   readonly runs: number;
@@ -69,17 +69,8 @@ export async function growthSection({ runs, seconds, threads, progress }: Growth
         what: 'threads',
         label: `${environment}, ${SLOTS} slots, ${count} of ${threads} threads`,
         perStep: products(architecture.layers),
-        turn: async () => {
-          const began = performance.now();
-          let windows = 0;
-          let took = 0;
-          do {
-            await playWindow(engine, windowInput(environment, policy, SLOTS, STEPS, windows), true);
-            windows++;
-            took = (performance.now() - began) / 1000;
-          } while (took < seconds);
-          return (windows * SLOTS * STEPS) / took;
-        },
+        turn: () =>
+          wholeRate(engine, (window) => windowInput(environment, policy, SLOTS, STEPS, window), seconds),
       });
     }
   }

@@ -55,15 +55,41 @@ export function windowInput(
   };
 }
 
-/** Plays a window, and commits to it unless told not to. */
-export async function playWindow(engine: RolloutEngine, input: RolloutInput, commits: boolean) {
-  const rollouts = await engine.play(input, { digests: commits });
-  if (commits) {
-    const { genesis, genesisHash, miner } = input;
-    const policyRoot = toHex(sha256(new Uint8Array([3])));
-    commitMessage({ genesis, genesisHash, window: 1, miner, policyRoot }, rollouts);
+/**
+ * Plays windows, and commits to each unless told not to, while the next one is played: a miner's windows overlap.
+ * @param more whether another window shall be played, given how many there are
+ * @returns how many were played
+ */
+export async function playWindows(
+  engine: RolloutEngine,
+  input: (window: number) => RolloutInput,
+  commits: boolean,
+  more: (windows: number) => boolean,
+): Promise<number> {
+  const policyRoot = toHex(sha256(new Uint8Array([3])));
+  let windows = 0;
+  let playing = engine.play(input(windows), { digests: commits });
+  for (;;) {
+    const rollouts = await playing;
+    const { genesis, genesisHash, miner } = input(windows);
+    const goesOn = more(++windows);
+    if (goesOn) playing = engine.play(input(windows), { digests: commits });
+    if (commits) commitMessage({ genesis, genesisHash, window: windows - 1, miner, policyRoot }, rollouts);
+    if (!goesOn) return windows;
   }
-  return rollouts;
+}
+
+/** Steps a second of windows that take about so many seconds. */
+export async function wholeRate(
+  engine: RolloutEngine,
+  input: (window: number) => RolloutInput,
+  seconds: number,
+): Promise<number> {
+  const began = performance.now();
+  const took = () => (performance.now() - began) / 1000;
+  const windows = await playWindows(engine, input, true, () => took() < seconds);
+  const { slots, genesis } = input(0);
+  return (windows * slots * genesis.stepsPerSlot) / took();
 }
 
 /** Whole rollouts, commitments included, beside Gymnasium's vector environments with a PyTorch policy. */
@@ -80,17 +106,8 @@ export async function wholeSection({ python, runs, seconds, threads, progress }:
     for (const slots of SLOTS) {
       all.push({
         result: { environment, slots, on: `grail, ${threads} threads` },
-        turn: async () => {
-          const began = performance.now();
-          let windows = 0;
-          let took = 0;
-          do {
-            await playWindow(engine, windowInput(environment, policy, slots, STEPS, windows), true);
-            windows++;
-            took = (performance.now() - began) / 1000;
-          } while (took < seconds);
-          return (windows * slots * STEPS) / took;
-        },
+        turn: () =>
+          wholeRate(engine, (window) => windowInput(environment, policy, slots, STEPS, window), seconds),
       });
       const hows = environment === 'CartPole-v1' ? ['vectorised', 'sync'] : ['sync'];
       for (const how of peer === null ? [] : hows) {

@@ -15,12 +15,18 @@ export function packActions(values: Uint8Array | Uint16Array, actions: number): 
   const bits = actionBits(actions);
   const out = new Uint8Array(packedBytes(values.length, actions));
   let at = 0;
-  for (const value of values) {
+  let held = 0;
+  let heldBits = 0;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
     if (value >= actions) throw new RangeError(`action ${value} is not below ${actions}`);
-    for (let bit = 0; bit < bits; bit++, at++) {
-      if ((value >>> bit) & 1) out[at >>> 3]! |= 1 << (at & 7);
+    held |= value << heldBits;
+    for (heldBits += bits; heldBits >= 8; heldBits -= 8) {
+      out[at++] = held;
+      held >>>= 8;
     }
   }
+  if (heldBits > 0) out[at] = held;
   return out;
 }
 

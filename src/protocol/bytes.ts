@@ -6,12 +6,13 @@
 /** A lower-case, 0x-prefixed hex string. */
 export type Hex = `0x${string}`;
 
-const HEX_DIGITS = '0123456789abcdef';
+/** Two digits for each byte. */
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 /** Bytes to lower-case 0x-prefixed hex. */
 export function toHex(bytes: Uint8Array): Hex {
   let out = '0x';
-  for (const byte of bytes) out += HEX_DIGITS[byte >>> 4]! + HEX_DIGITS[byte & 15]!;
+  for (let i = 0; i < bytes.length; i++) out += HEX[bytes[i]!]!;
   return out as Hex;
 }
 

@@ -122,13 +122,13 @@ describe('rollouts by threads', () => {
 
   test('leave the thread that asked for them free, and say how far they are', async () => {
     const engine = await start({ name: 'reference', threads: 2 });
-    const of = input(64, 2048);
+    const of = input(64, 8192);
     let turns = 0;
     const timer = setInterval(() => turns++, 1);
     const heard: number[] = [];
     await engine.play(of, {
       onProgress: (done, total) => {
-        expect(total).toBe(64 * 2048);
+        expect(total).toBe(64 * 8192);
         heard.push(done);
       },
     });
