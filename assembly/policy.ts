@@ -9,11 +9,14 @@
  * Weights lie in panels of eight outputs: step by step 32 bytes, four values of each output. What a patch reads beyond its
  * end meets weights of zero.
  *
- * Two ways to multiply:
+ * Three ways to multiply:
  * - `wide`: int8 values in [-127, 127] by int8 weights, extended to int16 (`i32x4.dot_i16x8_s`); plain SIMD.
- * - `narrow`: values in [0, 127] only, by relaxed SIMD's int8 by int7 products. Their result is fixed: no operand leaves
+ * - `narrow`: values in [0, 127] only, by relaxed SIMD's int8 by int7 products. Their result is fixed: the second operand has
  *   seven bits, and a pair's sum (32,258 at most) fits int16. Sums of pairs are kept in int16 for as many steps as the
  *   panel's weights allow (`groups`, made by src/backends/simd/pack.ts, which proves the bound), then widened.
+ * - `shifted`: values of either sign by the same products with the operands in the other order, where each output's least
+ *   weight m is taken from its weights, so that these are in [0, 127]: Σ w·x = Σ (w − m)·x + m·Σ x. Panels with an output
+ *   whose weights span more than 127 are multiplied `wide`.
  *
  * Compiled by `npm run build:kernels`; the binaries are in src/backends/simd/binaries.ts.
  */
@@ -34,6 +37,19 @@ const SHIFT: usize = 24;
 const GROUPS: usize = 28;
 const OUT: usize = 32;
 const POSITIONS: usize = 36;
+// Of the first layer only, for `shifted`.
+const SHIFTED: usize = 40;
+const LEAST: usize = 44;
+const SHIFTED_GROUPS: usize = 48;
+const ONES: usize = 52;
+const TOTALS: usize = 56;
+
+/** In a list of groups: the panel cannot be multiplied `shifted`. */
+const NOT_SHIFTED: usize = 1;
+
+/** How a layer's values are to be multiplied. */
+const NARROW = 1;
+const SHIFT_WEIGHTS = 2;
 
 /** Room for the int32 sums of a tile between groups: six rows of two vectors. */
 const sums = memory.data(6 * 32, 16);
@@ -62,7 +78,7 @@ export function inspect(at: usize, bytes: usize): i32 {
  * One layer over `batch` observations: hidden layers requantise to int8 at OUT, `[batch · positions, outputs]`; the last
  * one writes int32 logits, `[batch, 8 · panels]`.
  */
-export function layer(at: usize, batch: usize, narrow: bool, last: bool): void {
+export function layer(at: usize, batch: usize, mode: i32, last: bool): void {
   const rows = load<u32>(at, ROWS) as usize;
   const count = batch * (load<u32>(at, POSITIONS) as usize);
   const outputs = load<u32>(at, OUTPUTS) as usize;
@@ -74,20 +90,45 @@ export function layer(at: usize, batch: usize, narrow: bool, last: bool): void {
   const stride = last ? panels * PANEL * 4 : outputs;
   let weights = load<u32>(at, WEIGHTS) as usize;
   let bias = load<u32>(at, BIAS) as usize;
-  const groups = load<u32>(at, GROUPS) as usize;
+  let shifted = load<u32>(at, SHIFTED) as usize;
+  let least = load<u32>(at, LEAST) as usize;
+  const groups = (mode == SHIFT_WEIGHTS ? load<u32>(at, SHIFTED_GROUPS) : load<u32>(at, GROUPS)) as usize;
+  const totals = load<u32>(at, TOTALS) as usize;
+  if (mode == SHIFT_WEIGHTS) addUp(rows, count, steps, stepCount, load<u32>(at, ONES) as usize, totals);
   for (let panel: usize = 0; panel < panels; panel++) {
     const first = panel * PANEL;
     const to = out + (last ? first * 4 : first);
     const valid = last ? PANEL : min(PANEL, outputs - first);
-    if (ASC_FEATURE_RELAXED_SIMD && narrow) {
-      const ends = load<u32>(groups + panel * 4) as usize;
-      if (ends != 0) grouped(rows, count, steps, stepCount, weights, bias, ends, shift, last, valid, to, stride);
-      else direct(rows, count, steps, stepCount, weights, bias, shift, last, valid, to, stride);
+    const ends = load<u32>(groups + panel * 4) as usize;
+    if (ASC_FEATURE_RELAXED_SIMD && mode == NARROW) {
+      if (ends != 0) grouped<i8>(rows, count, steps, stepCount, weights, bias, ends, shift, last, valid, to, stride, 0, 0);
+      else direct<i8>(rows, count, steps, stepCount, weights, bias, shift, last, valid, to, stride, 0, 0);
+    } else if (ASC_FEATURE_RELAXED_SIMD && mode == SHIFT_WEIGHTS && ends != NOT_SHIFTED) {
+      if (ends != 0) {
+        grouped<u8>(rows, count, steps, stepCount, shifted, bias, ends, shift, last, valid, to, stride, least, totals);
+      } else {
+        direct<u8>(rows, count, steps, stepCount, shifted, bias, shift, last, valid, to, stride, least, totals);
+      }
     } else {
       wide(rows, count, steps, stepCount, weights, bias, shift, last, valid, to, stride);
     }
     weights += stepCount * STEP_BYTES;
+    shifted += stepCount * STEP_BYTES;
     bias += PANEL * 4;
+    least += PANEL * 4;
+  }
+}
+
+/** The sum of each row's values, int32: `ones` is 1 where a step's value belongs to the patch, 0 where it is read beyond it. */
+function addUp(rows: usize, count: usize, steps: usize, stepCount: usize, ones: usize, totals: usize): void {
+  for (let r: usize = 0; r < count; r++) {
+    const x = row(rows, r);
+    let sum = i32x4.splat(0);
+    for (let step: usize = 0; step < stepCount; step++) {
+      const values = extended(x + load<u32>(steps + step * 4));
+      sum = i32x4.add(sum, i32x4.dot_i16x8_s(values, extended(ones + step * 4)));
+    }
+    store<i32>(totals + r * 4, i32x4.extract_lane(sum, 0) + i32x4.extract_lane(sum, 1));
   }
 }
 
@@ -120,18 +161,28 @@ function row(rows: usize, index: usize): usize {
   return load<u32>(rows + index * 4) as usize;
 }
 
+// W says whose sign is free: i8, the weights' (values are in [0, 127]); u8, the values' (weights are).
+
 @inline
-function pairs(weights: v128, values: v128): v128 {
-  return v128.relaxed_dot<i16>(weights, values);
+function pairs<W>(weights: v128, values: v128): v128 {
+  return isSigned<W>() ? v128.relaxed_dot<i16>(weights, values) : v128.relaxed_dot<i16>(values, weights);
 }
 
 @inline
-function quads(weights: v128, values: v128, sum: v128): v128 {
-  return i32x4.relaxed_dot_i8x16_i7x16_add_s(weights, values, sum);
+function quads<W>(weights: v128, values: v128, sum: v128): v128 {
+  return isSigned<W>()
+    ? i32x4.relaxed_dot_i8x16_i7x16_add_s(weights, values, sum)
+    : i32x4.relaxed_dot_i8x16_i7x16_add_s(values, weights, sum);
 }
 
-/** `narrow`, with int16 sums of pairs: `ends` is a list of step counts at which they are widened, the last one stepCount. */
-function grouped(
+/** Adds what the shift of the weights took from a row's sums of four outputs. */
+@inline
+function unshifted<W>(sum: v128, least: usize, total: usize): v128 {
+  return isSigned<W>() ? sum : i32x4.add(sum, i32x4.mul(v128.load(least), v128.load32_splat(total)));
+}
+
+/** `narrow` and `shifted`, with int16 sums of pairs: `ends` is a list of step counts at which they are widened, the last one stepCount. */
+function grouped<W>(
   rows: usize,
   count: usize,
   steps: usize,
@@ -144,6 +195,8 @@ function grouped(
   valid: usize,
   to: usize,
   stride: usize,
+  least: usize,
+  totals: usize,
 ): void {
   const bias0 = v128.load(bias);
   const bias1 = v128.load(bias, 16);
@@ -160,13 +213,16 @@ function grouped(
         let a1 = i16x8.splat(0);
         for (; step < end; step++) {
           const x = v128.load32_splat(x0 + load<u32>(steps + step * 4));
-          a0 = i16x8.add(a0, pairs(v128.load(w), x));
-          a1 = i16x8.add(a1, pairs(v128.load(w, 16), x));
+          a0 = i16x8.add(a0, pairs<W>(v128.load(w), x));
+          a1 = i16x8.add(a1, pairs<W>(v128.load(w, 16), x));
           w += STEP_BYTES;
         }
         s0 = i32x4.add(s0, i32x4.extadd_pairwise_i16x8_s(a0));
         s1 = i32x4.add(s1, i32x4.extadd_pairwise_i16x8_s(a1));
       }
+      const total = totals + r * 4;
+      s0 = unshifted<W>(s0, least, total);
+      s1 = unshifted<W>(s1, least + 16, total);
       finish(s0, s1, shift, last, valid, to + r * stride);
       r += 1;
       continue;
@@ -202,23 +258,23 @@ function grouped(
         const w1 = v128.load(w, 16);
         w += STEP_BYTES;
         let x = v128.load32_splat(x0 + k);
-        a00 = i16x8.add(a00, pairs(w0, x));
-        a01 = i16x8.add(a01, pairs(w1, x));
+        a00 = i16x8.add(a00, pairs<W>(w0, x));
+        a01 = i16x8.add(a01, pairs<W>(w1, x));
         x = v128.load32_splat(x1 + k);
-        a10 = i16x8.add(a10, pairs(w0, x));
-        a11 = i16x8.add(a11, pairs(w1, x));
+        a10 = i16x8.add(a10, pairs<W>(w0, x));
+        a11 = i16x8.add(a11, pairs<W>(w1, x));
         x = v128.load32_splat(x2 + k);
-        a20 = i16x8.add(a20, pairs(w0, x));
-        a21 = i16x8.add(a21, pairs(w1, x));
+        a20 = i16x8.add(a20, pairs<W>(w0, x));
+        a21 = i16x8.add(a21, pairs<W>(w1, x));
         x = v128.load32_splat(x3 + k);
-        a30 = i16x8.add(a30, pairs(w0, x));
-        a31 = i16x8.add(a31, pairs(w1, x));
+        a30 = i16x8.add(a30, pairs<W>(w0, x));
+        a31 = i16x8.add(a31, pairs<W>(w1, x));
         x = v128.load32_splat(x4 + k);
-        a40 = i16x8.add(a40, pairs(w0, x));
-        a41 = i16x8.add(a41, pairs(w1, x));
+        a40 = i16x8.add(a40, pairs<W>(w0, x));
+        a41 = i16x8.add(a41, pairs<W>(w1, x));
         x = v128.load32_splat(x5 + k);
-        a50 = i16x8.add(a50, pairs(w0, x));
-        a51 = i16x8.add(a51, pairs(w1, x));
+        a50 = i16x8.add(a50, pairs<W>(w0, x));
+        a51 = i16x8.add(a51, pairs<W>(w1, x));
       }
       if (first) {
         v128.store(sums, bias0, 0);
@@ -243,7 +299,10 @@ function grouped(
     }
     for (let i: usize = 0; i < 6; i++) {
       const from = sums + i * 32;
-      finish(v128.load(from), v128.load(from, 16), shift, last, valid, to + (r + i) * stride);
+      const total = totals + (r + i) * 4;
+      const low = unshifted<W>(v128.load(from), least, total);
+      const high = unshifted<W>(v128.load(from, 16), least + 16, total);
+      finish(low, high, shift, last, valid, to + (r + i) * stride);
     }
     r += 6;
   }
@@ -257,8 +316,8 @@ function widen(low: v128, high: v128, at: usize): void {
   v128.store(to, i32x4.add(v128.load(to, 16), i32x4.extadd_pairwise_i16x8_s(high)), 16);
 }
 
-/** `narrow`, widened at every step: for weights too large for int16 sums. */
-function direct(
+/** `narrow` and `shifted`, widened at every step: for weights too large for int16 sums. */
+function direct<W>(
   rows: usize,
   count: usize,
   steps: usize,
@@ -270,6 +329,8 @@ function direct(
   valid: usize,
   to: usize,
   stride: usize,
+  least: usize,
+  totals: usize,
 ): void {
   const bias0 = v128.load(bias);
   const bias1 = v128.load(bias, 16);
@@ -282,10 +343,13 @@ function direct(
       let s1 = bias1;
       for (let at = steps; at < stepsEnd; at += 4) {
         const x = v128.load32_splat(x0 + load<u32>(at));
-        s0 = quads(v128.load(w), x, s0);
-        s1 = quads(v128.load(w, 16), x, s1);
+        s0 = quads<W>(v128.load(w), x, s0);
+        s1 = quads<W>(v128.load(w, 16), x, s1);
         w += STEP_BYTES;
       }
+      const total = totals + r * 4;
+      s0 = unshifted<W>(s0, least, total);
+      s1 = unshifted<W>(s1, least + 16, total);
       finish(s0, s1, shift, last, valid, to + r * stride);
       r += 1;
       continue;
@@ -315,30 +379,43 @@ function direct(
       const w1 = v128.load(w, 16);
       w += STEP_BYTES;
       let x = v128.load32_splat(x0 + k);
-      a00 = quads(w0, x, a00);
-      a01 = quads(w1, x, a01);
+      a00 = quads<W>(w0, x, a00);
+      a01 = quads<W>(w1, x, a01);
       x = v128.load32_splat(x1 + k);
-      a10 = quads(w0, x, a10);
-      a11 = quads(w1, x, a11);
+      a10 = quads<W>(w0, x, a10);
+      a11 = quads<W>(w1, x, a11);
       x = v128.load32_splat(x2 + k);
-      a20 = quads(w0, x, a20);
-      a21 = quads(w1, x, a21);
+      a20 = quads<W>(w0, x, a20);
+      a21 = quads<W>(w1, x, a21);
       x = v128.load32_splat(x3 + k);
-      a30 = quads(w0, x, a30);
-      a31 = quads(w1, x, a31);
+      a30 = quads<W>(w0, x, a30);
+      a31 = quads<W>(w1, x, a31);
       x = v128.load32_splat(x4 + k);
-      a40 = quads(w0, x, a40);
-      a41 = quads(w1, x, a41);
+      a40 = quads<W>(w0, x, a40);
+      a41 = quads<W>(w1, x, a41);
       x = v128.load32_splat(x5 + k);
-      a50 = quads(w0, x, a50);
-      a51 = quads(w1, x, a51);
+      a50 = quads<W>(w0, x, a50);
+      a51 = quads<W>(w1, x, a51);
     }
     const at = to + r * stride;
+    const total = totals + r * 4;
+    a00 = unshifted<W>(a00, least, total);
+    a01 = unshifted<W>(a01, least + 16, total);
     finish(a00, a01, shift, last, valid, at);
+    a10 = unshifted<W>(a10, least, total + 4);
+    a11 = unshifted<W>(a11, least + 16, total + 4);
     finish(a10, a11, shift, last, valid, at + stride);
+    a20 = unshifted<W>(a20, least, total + 8);
+    a21 = unshifted<W>(a21, least + 16, total + 8);
     finish(a20, a21, shift, last, valid, at + 2 * stride);
+    a30 = unshifted<W>(a30, least, total + 12);
+    a31 = unshifted<W>(a31, least + 16, total + 12);
     finish(a30, a31, shift, last, valid, at + 3 * stride);
+    a40 = unshifted<W>(a40, least, total + 16);
+    a41 = unshifted<W>(a41, least + 16, total + 16);
     finish(a40, a41, shift, last, valid, at + 4 * stride);
+    a50 = unshifted<W>(a50, least, total + 20);
+    a51 = unshifted<W>(a51, least + 16, total + 20);
     finish(a50, a51, shift, last, valid, at + 5 * stride);
     r += 6;
   }

@@ -21,6 +21,7 @@ export type VectorKind =
   | 'worst-case'
   | 'odd-total'
   | 'unsigned'
+  | 'short-span'
   | 'own-shape'
   | 'batch-size';
 
@@ -99,6 +100,7 @@ export function* selfTestVectors(architecture: Architecture): Generator<SelfTest
   for (const shift of [8, 17]) yield worstCase(shift);
   yield oddTotals();
   for (const shift of [1, 10]) yield unsigned(shift);
+  for (const shift of [1, 10]) yield shortSpan(shift);
   yield patchOrder();
   for (const shift of [8, 17]) yield worstPatches(shift);
   yield* ownShapes(architecture);
@@ -276,6 +278,63 @@ function unsigned(shift: number): SelfTestVector {
     rows[Math.floor(i / WIDEST_INPUT)]!(i % WIDEST_INPUT),
   );
   return { kind: 'unsigned', policy, observations, batch };
+}
+
+/**
+ * Observations of either sign, 1,024 wide, under rows whose weights lie close together, high or low: arithmetic that takes a
+ * common part out of a row's weights, to multiply what is left in fewer bits, meets every span that it may.
+ */
+function shortSpan(shift: number): SelfTestVector {
+  const spans: readonly (readonly [least: number, most: number])[] = [
+    [-127, 0],
+    [-127, -127],
+    [-64, 63],
+    [-63, 64],
+    [0, 127],
+    [127, 127],
+    [0, 1],
+    [-1, 0],
+    [-8, 7],
+    [-3, 28],
+    [60, 67],
+    [-127, -112],
+    [-64, 64],
+    [-127, 127],
+    [1, 127],
+    [-5, 122],
+  ];
+  const actions = spans.length;
+  const layer = { type: 'dense', in: WIDEST_INPUT, out: actions, shift, biasMax: BIAS_LIMIT } as const;
+  const policy: Policy = {
+    architecture: { observation: WIDEST_INPUT, actions, layers: [layer] },
+    layers: [
+      {
+        weight: Int8Array.from({ length: WIDEST_INPUT * actions }, (_, i) => {
+          const [output, place] = [Math.floor(i / WIDEST_INPUT), i % WIDEST_INPUT];
+          const [least, most] = spans[output]!;
+          // The ends in runs and in turn, then all between.
+          if (place < 256) return place % 16 < 8 ? most : least;
+          return place < 512 ? (place % 2 === 0 ? most : least) : least + ((place * 29) % (most - least + 1));
+        }),
+        bias: Int32Array.from({ length: actions }, (_, o) => (o % 4 < 2 ? o : -o)),
+      },
+    ],
+  };
+  const rows: readonly ((i: number) => number)[] = [
+    () => -INT8_MAX,
+    (i) => (i % 16 < 8 ? INT8_MAX : -INT8_MAX),
+    (i) => (i % 2 === 0 ? INT8_MAX : -INT8_MAX),
+    (i) => (i % 4 < 2 ? -INT8_MAX : INT8_MAX),
+    (i) => ((i * 37) % 255) - INT8_MAX,
+    (i) => (i === 1023 ? -1 : INT8_MAX),
+    (i) => (i === 0 ? -INT8_MAX : 0),
+    (i) => -(i % 3),
+  ];
+  const batch = rows.length;
+  const observations = Int8Array.from({ length: batch * WIDEST_INPUT }, (_, i) =>
+    rows[Math.floor(i / WIDEST_INPUT)]!(i % WIDEST_INPUT),
+  );
+  return { kind: 'short-span', policy, observations, batch };
 }
 
 /** Totals at and beside every edge of the requantisation: halves, zero, 127·2^shift, and negative logits. */

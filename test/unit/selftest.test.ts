@@ -204,6 +204,26 @@ const CASES: [string, VectorKind, Logits][] = [
     },
   ],
   [
+    'forgets the sum of a row’s values where they are negative and all of its weights are alike',
+    'short-span',
+    (policy, observations, batch) => {
+      const logits = forward(policy, observations, batch);
+      const { layers, actions, observation } = policy.architecture;
+      if (layers.length > 1 || observation < 1024) return logits;
+      const { weight } = policy.layers[0]!;
+      for (let row = 0; row < batch; row++) {
+        const values = observations.subarray(row * observation, (row + 1) * observation);
+        if (values.some((value) => value < 0) && values.some((value) => value > 0)) {
+          for (let action = 0; action < actions; action++) {
+            const mine = weight.subarray(action * observation, (action + 1) * observation);
+            if (mine.every((one) => one === mine[0])) logits[row * actions + action]! += 1;
+          }
+        }
+      }
+      return logits;
+    },
+  ],
+  [
     'returns too few logits',
     'negative-zero',
     (p, observations, batch) => forward(p, observations, batch).slice(1),

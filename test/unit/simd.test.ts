@@ -2,13 +2,22 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { simdBackend } from '../../src/backends/index.ts';
-import { chunkOf, groupEnds } from '../../src/backends/simd/pack.ts';
-import { type Architecture, type Policy, weightCount, weightRows } from '../../src/policy/architecture.ts';
+import { chunkOf, groupEnds, layOut, PAGE, pack } from '../../src/backends/simd/pack.ts';
+import {
+  type Architecture,
+  fanIn,
+  type Layer,
+  layerInputs,
+  layerOutputs,
+  type Policy,
+  weightCount,
+  weightRows,
+} from '../../src/policy/architecture.ts';
 import { forward } from '../../src/policy/forward.ts';
 import { packSeeds, sampleBatch } from '../../src/policy/index.ts';
 import { packageRoot } from '../../src/storage/package-root.ts';
 import { minatarNetwork, SMALL_CONVOLUTIONS } from '../support/architectures.ts';
-import { CARTPOLE_MLP, randomObservations, randomPolicy } from '../support/policies.ts';
+import { CARTPOLE_MLP, randomObservations, randomPolicy, words } from '../support/policies.ts';
 
 const VARIANTS = ['relaxed', 'plain'] as const;
 
@@ -100,6 +109,38 @@ describe('int16 sums of pairs', () => {
   });
 });
 
+test('weights are shifted where they span seven bits, whose products are the same on every processor, and no further', () => {
+  // Panels of eight outputs: spans of 127, of 128 in one output, and of 127 at the other end.
+  const spans = [127, 128, 127].flatMap((span, panel) =>
+    Array.from({ length: 8 }, (_, output) => ({
+      least: panel === 2 ? 0 : -127 + output,
+      span: output === 7 ? span : 9,
+    })),
+  );
+  const layer: Layer = { type: 'dense', in: 6, out: spans.length, shift: 3, biasMax: 0 };
+  const policy: Policy = {
+    architecture: { observation: 6, actions: spans.length, layers: [layer] },
+    layers: [
+      {
+        weight: Int8Array.from(
+          spans.flatMap(({ least, span }) => [least, least + span, least, least, least, least]),
+        ),
+        bias: new Int32Array(spans.length),
+      },
+    ],
+  };
+  const layout = layOut(policy, 0);
+  const memory = new ArrayBuffer(layout.plan.pages * PAGE);
+  pack(policy, layout, memory);
+  const { weightsAt, groupsAt, leastAt } = layout.sections[0]!.shifted!;
+  const notShifted = [...new Uint32Array(memory, groupsAt, 3)].map((list) => list === 1);
+  expect(notShifted).toEqual([false, true, false]);
+  expect([...new Int32Array(memory, leastAt, 24)]).toEqual(spans.map(({ least }) => least));
+  const shifted = new Int8Array(memory, weightsAt, 3 * 64);
+  expect(shifted.every((weight) => weight >= 0)).toBe(true);
+  expect(Math.max(...shifted)).toBe(127);
+});
+
 describe.each(VARIANTS)('the kernel (%s)', (variant) => {
   const backend = simdBackend(variant);
 
@@ -128,6 +169,52 @@ describe.each(VARIANTS)('the kernel (%s)', (variant) => {
       const rows = observations.subarray(0, batch * architecture.observation);
       expect(loaded.logits(rows, batch)).toEqual(forward(policy, rows, batch));
     }
+  });
+
+  describe.each([
+    ['dense', 1],
+    ['dense', 6],
+    ['dense', 64],
+    ['dense', 1023],
+    ['convolution', 5],
+  ] as const)('with a first layer that is %s, %i wide', (kind, width) => {
+    test.each([0, 1, 9, 31, 64, 126, 127, 128, 254])('whose weights span %i, high and low', (span) => {
+      const first: Layer =
+        kind === 'dense'
+          ? { type: 'dense', in: width, out: 21, shift: 7, biasMax: 500 }
+          : // Patches of 3 × 3 × 3: rows of nine values, of which the last step reads three beyond.
+            {
+              type: 'conv2d',
+              height: width,
+              width,
+              cin: 3,
+              cout: 21,
+              kernel: 3,
+              stride: 1,
+              shift: 7,
+              biasMax: 500,
+            };
+      const last: Layer = { type: 'dense', in: layerOutputs(first), out: 5, shift: 1, biasMax: 500 };
+      const architecture = { observation: layerInputs(first), actions: 5, layers: [first, last] };
+      const random = words(span + 1);
+      const policy: Policy = {
+        architecture,
+        layers: architecture.layers.map((layer) => ({
+          weight: Int8Array.from({ length: weightCount(layer) }, (_, i) => {
+            // Each output has a span of its own place; the ends come often.
+            const least = -127 + ((Math.floor(i / fanIn(layer)) * 53) % (255 - span));
+            const draw = random() % 4;
+            return draw < 2 ? least + draw * span : least + (random() % (span + 1));
+          }),
+          bias: Int32Array.from({ length: weightRows(layer) }, () => (random() % 1001) - 500),
+        })),
+      };
+      const loaded = backend.load(policy);
+      for (const batch of [1, 5, 6, 7, 50]) {
+        const observations = randomObservations(batch, architecture.observation, batch);
+        expect(loaded.logits(observations, batch)).toEqual(forward(policy, observations, batch));
+      }
+    });
   });
 
   test('takes values of 0 and 1 and of either sign in turn', () => {

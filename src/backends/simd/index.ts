@@ -14,7 +14,7 @@ import { layOut, PAGE, type Plan, pack } from './pack.ts';
 
 interface Kernel {
   readonly inspect: (at: number, bytes: number) => number;
-  readonly layer: (at: number, batch: number, narrow: boolean, last: boolean) => void;
+  readonly layer: (at: number, batch: number, mode: number, last: boolean) => void;
   readonly compact: (from: number, to: number, batch: number, stride: number, actions: number) => void;
   readonly sample: (
     logits: number,
@@ -32,6 +32,11 @@ interface Kernel {
 /** What `inspect` finds in observations. */
 const NEGATIVE = 1;
 const INVALID = 3;
+
+/** How a layer's values are multiplied: assembly/policy.ts says when each is right. */
+const WIDE = 0;
+const NARROW = 1;
+const SHIFTED = 2;
 
 /** `relaxed` needs relaxed SIMD, `plain` fixed-width SIMD only. Both give the same bits. */
 export type Variant = 'relaxed' | 'plain';
@@ -112,8 +117,9 @@ function loadPolicy(
     const found = kernel.inspect(plan.observations, used);
     if (found === INVALID) checkObservations(observation, observations, observations.length / observation);
     for (const [index, at] of plan.layers.entries()) {
-      const narrow = variant === 'relaxed' && (index > 0 || found < NEGATIVE);
-      kernel.layer(at, to - from, narrow, index === last);
+      const narrow = index > 0 || found < NEGATIVE;
+      const mode = variant === 'plain' ? WIDE : narrow ? NARROW : SHIFTED;
+      kernel.layer(at, to - from, mode, index === last);
     }
   };
   const checkBatch = (observations: Int8Array, batch: number) => {

@@ -22,7 +22,9 @@ const PANEL = 8;
 const STEP = 4;
 const STEP_BYTES = PANEL * STEP;
 /** Words of a layer's descriptor. */
-const DESCRIPTOR_WORDS = 10;
+const DESCRIPTOR_WORDS = 15;
+/** In a list of groups: the panel has an output whose weights span more than seven bits. */
+const NOT_SHIFTED = 1;
 /** What a kernel's loads may read beyond the last value. */
 const OVERREAD = 64;
 /** int16 sums of pairs hold products of values up to 127 with weights of at most this in all: 258 · 127 ≤ 32,767. */
@@ -81,7 +83,7 @@ export function layOut(policy: Policy, base: number): Layout {
     free += Math.ceil(bytes / 16) * 16;
     return at;
   };
-  const parts = layers.map((layer) => {
+  const parts = layers.map((layer, index) => {
     const panels = Math.ceil(weightRows(layer) / PANEL);
     const steps = stepOffsets(layer);
     return {
@@ -95,6 +97,17 @@ export function layOut(policy: Policy, base: number): Layout {
       biasAt: take(panels * PANEL * 4),
       // A list a panel: at most one entry a step.
       groupsAt: take(4 * panels * (1 + steps.length)),
+      // The first layer's values alone may be negative.
+      shifted:
+        index > 0
+          ? null
+          : {
+              weightsAt: take(panels * steps.length * STEP_BYTES),
+              leastAt: take(panels * PANEL * 4),
+              groupsAt: take(4 * panels * (1 + steps.length)),
+              onesAt: take(steps.length * STEP),
+              totalsAt: take(4 * chunk * positions(layer)),
+            },
     };
   });
   const widest = Math.max(...layers.slice(0, -1).map(layerOutputs), 0);
@@ -149,6 +162,14 @@ interface Section {
   readonly weightsAt: number;
   readonly biasAt: number;
   readonly groupsAt: number;
+  /** Of the first layer: its weights without their least, those, their groups, which places count, and sums of values. */
+  readonly shifted: {
+    readonly weightsAt: number;
+    readonly leastAt: number;
+    readonly groupsAt: number;
+    readonly onesAt: number;
+    readonly totalsAt: number;
+  } | null;
   /** Addresses of what it reads and writes. */
   readonly from: number;
   readonly to: number;
@@ -164,27 +185,42 @@ export function pack(policy: Policy, { plan, sections }: Layout, memory: ArrayBu
     const { weight, bias } = policy.layers[index]!;
     const [width, outputs] = [fanIn(layer), weightRows(layer)];
     const places = stepPlaces(layer);
-    const panelWeights = new Int8Array(steps.length * STEP_BYTES);
-    let list = section.groupsAt / 4 + panels;
-    for (let panel = 0; panel < panels; panel++) {
-      panelWeights.fill(0);
+    const panelOf = (panel: number, value: (output: number, place: number) => number) => {
+      const values = new Int8Array(steps.length * STEP_BYTES);
       for (let output = 0; output < Math.min(PANEL, outputs - panel * PANEL); output++) {
-        const from = (panel * PANEL + output) * width;
         for (let place = 0; place < width; place++) {
           const at = places[place]!;
-          panelWeights[Math.floor(at / STEP) * STEP_BYTES + output * STEP + (at % STEP)] =
-            weight[from + place]!;
+          const to = Math.floor(at / STEP) * STEP_BYTES + output * STEP + (at % STEP);
+          values[to] = value(panel * PANEL + output, place);
         }
       }
-      bytes.set(panelWeights, weightsAt + panel * panelWeights.length);
-      const ends = groupEnds(panelWeights);
-      if (ends.length * SHORTEST_GROUP <= steps.length || ends.length === 1) {
-        words[section.groupsAt / 4 + panel] = list * 4;
-        words.set(ends, list);
-        list += ends.length;
-      } else {
-        words[section.groupsAt / 4 + panel] = 0;
+      return values;
+    };
+    const groups = groupLists(words, section.groupsAt, panels, steps.length);
+    for (let panel = 0; panel < panels; panel++) {
+      const values = panelOf(panel, (output, place) => weight[output * width + place]!);
+      bytes.set(values, weightsAt + panel * values.length);
+      groups(panel, values);
+    }
+    const { shifted } = section;
+    if (shifted !== null) {
+      const shiftedGroups = groupLists(words, shifted.groupsAt, panels, steps.length);
+      const ranges = Array.from({ length: outputs }, (_, output) => rangeOf(weight, output * width, width));
+      for (const [output, { least }] of ranges.entries()) integers[shifted.leastAt / 4 + output] = least;
+      for (let panel = 0; panel < panels; panel++) {
+        const inPanel = ranges.slice(panel * PANEL, (panel + 1) * PANEL);
+        if (inPanel.some(({ least, most }) => most - least > INT8_MAX)) {
+          words[shifted.groupsAt / 4 + panel] = NOT_SHIFTED;
+          continue;
+        }
+        const values = panelOf(
+          panel,
+          (output, place) => weight[output * width + place]! - ranges[output]!.least,
+        );
+        bytes.set(values, shifted.weightsAt + panel * values.length);
+        shiftedGroups(panel, values);
       }
+      for (const place of places) bytes[shifted.onesAt + place] = 1;
     }
     const half = 1 << (layer.shift - 1);
     for (let output = 0; output < panels * PANEL; output++) {
@@ -208,10 +244,38 @@ export function pack(policy: Policy, { plan, sections }: Layout, memory: ArrayBu
         section.groupsAt,
         section.to,
         starts.length,
+        shifted?.weightsAt ?? 0,
+        shifted?.leastAt ?? 0,
+        shifted?.groupsAt ?? 0,
+        shifted?.onesAt ?? 0,
+        shifted?.totalsAt ?? 0,
       ],
       section.descriptor / 4,
     );
   }
+}
+
+/** Writes the lists of groups of a layer's panels: a word a panel, 0 or the address of its list, then the lists. */
+function groupLists(words: Uint32Array, at: number, panels: number, steps: number) {
+  let list = at / 4 + panels;
+  return (panel: number, values: Int8Array): void => {
+    const ends = groupEnds(values);
+    const worthIt = ends.length * SHORTEST_GROUP <= steps || ends.length === 1;
+    words[at / 4 + panel] = worthIt ? list * 4 : 0;
+    if (!worthIt) return;
+    words.set(ends, list);
+    list += ends.length;
+  };
+}
+
+/** The least and the greatest of some values. */
+function rangeOf(values: Int8Array, from: number, count: number): { least: number; most: number } {
+  let [least, most] = [INT8_MAX, -INT8_MAX];
+  for (let i = from; i < from + count; i++) {
+    least = Math.min(least, values[i]!);
+    most = Math.max(most, values[i]!);
+  }
+  return { least, most };
 }
 
 /** Where each patch of a layer begins in its input. */
