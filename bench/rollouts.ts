@@ -2,7 +2,7 @@
  * Rollouts, four tables (or, with --json, one object). In each run everything takes its turn; medians over the runs.
  *
  * - `policy`: exact policy steps a second of every backend on one core, beside float32 PyTorch and ONNX Runtime on one
- *   thread. `initial` weights are those that training starts from; `extreme` ones use all of int8, where the kernel
+ *   thread (`--python`) and onnxruntime-node (`--onnxruntime`, 250 MB on first use). `initial` weights are those that training starts from; `extreme` ones use all of int8, where the kernel
  *   cannot keep sums in int16.
  * - `whole`: environment, policy, sampling and commitment on all cores, beside Gymnasium's vector environments with a
  *   PyTorch policy.
@@ -22,7 +22,7 @@ import { printWhole, wholeSection } from './rollouts/whole.ts';
 
 const SECTIONS = ['policy', 'whole', 'cost', 'growth'] as const;
 const USAGE =
-  'USAGE: npm run bench -- rollouts [--only policy,whole,cost,growth] [--python FILE] [--runs N] [--seconds S] [--window-seconds S] [--batches N,N] [--threads N] [--json]';
+  'USAGE: npm run bench -- rollouts [--only policy,whole,cost,growth] [--python FILE] [--onnxruntime] [--runs N] [--seconds S] [--window-seconds S] [--batches N,N] [--threads N] [--json]';
 
 function usage(): never {
   console.error(USAGE);
@@ -35,6 +35,7 @@ function flagsOf() {
       options: {
         only: { type: 'string', default: SECTIONS.join(',') },
         python: { type: 'string' },
+        onnxruntime: { type: 'boolean', default: false },
         runs: { type: 'string', default: '5' },
         seconds: { type: 'string', default: '0.2' },
         'window-seconds': { type: 'string', default: '60' },
@@ -64,7 +65,7 @@ const progress = (line: string) => console.error(line);
 /** Whole rollouts start processes and fill pipelines: their turns are longer. */
 const wholeSeconds = 10 * seconds;
 const policy = only.includes('policy')
-  ? await policySection({ python, runs, seconds, batches, progress })
+  ? await policySection({ python, onnx: flags.onnxruntime, runs, seconds, batches, progress })
   : null;
 const whole = only.includes('whole')
   ? await wholeSection({ python, runs, seconds: wholeSeconds, threads, progress })

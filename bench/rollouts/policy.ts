@@ -2,6 +2,7 @@ import { type Backend, loadBackend, simdBackend } from '../../src/backends/index
 import { products } from '../../src/policy/index.ts';
 import { median, Peer } from '../peers.ts';
 import { extreme, type Network, networks, observations } from './networks.ts';
+import { ONNX_NAME, onnxPass } from './onnx.ts';
 
 /** Plain integers and TensorFlow.js's own JavaScript are slow: larger batches say nothing new of them. */
 const SLOW = new Set(['reference', 'cpu']);
@@ -9,6 +10,8 @@ const SLOW_BATCH = 64;
 
 export interface PolicyOptions {
   readonly python: string | null;
+  /** Whether onnxruntime-node takes part: it is installed at need. */
+  readonly onnx: boolean;
   readonly runs: number;
   /** Of one turn. */
   readonly seconds: number;
@@ -53,6 +56,7 @@ function contenders(
       const began = now();
       let passes = 0;
       let took = 0;
+      // Not passesPerSecond: waiting for a promise would be most of a small pass.
       do {
         loaded.logits(values, batch);
         passes++;
@@ -64,9 +68,22 @@ function contenders(
   });
 }
 
+async function passesPerSecond(pass: () => Promise<unknown>, seconds: number): Promise<number> {
+  await pass();
+  const began = now();
+  let passes = 0;
+  let took = 0;
+  do {
+    await pass();
+    passes++;
+    took = now() - began;
+  } while (took < seconds);
+  return passes / took;
+}
+
 /** Exact policy steps a second of every backend on one core, beside float32 peers on one thread. */
 export async function policySection(options: PolicyOptions) {
-  const { python, runs, seconds, batches, progress } = options;
+  const { python, onnx, runs, seconds, batches, progress } = options;
   const places: [string, Backend][] = [
     ['simd', simdBackend()],
     ['simd plain', simdBackend('plain')],
@@ -88,6 +105,13 @@ export async function policySection(options: PolicyOptions) {
         const turn = async () => Number((await peer!.ask(question)).rate);
         all.push({ network: network.name, batch, on, weights: 'initial', turn });
       }
+    }
+  }
+  for (const network of onnx ? nets : []) {
+    for (const batch of batches) {
+      const pass = await onnxPass(network.policy.architecture, batch);
+      const turn = () => passesPerSecond(pass, seconds).then((rate) => rate * batch);
+      all.push({ network: network.name, batch, on: ONNX_NAME, weights: 'initial', turn });
     }
   }
   const rates = all.map((): number[] => []);
