@@ -73,10 +73,8 @@ function bench() {
   const file = join(root, 'bench', `${name}.ts`);
   if (name === undefined || !existsSync(file)) {
     const names = readdirSync(join(root, 'bench')).filter((entry) => entry.endsWith('.ts'));
-    fail(
-      'USAGE',
-      `npm run bench -- NAME, with NAME one of: ${names.map((entry) => entry.slice(0, -3)).join(', ')}`,
-    );
+    const all = [...names.map((entry) => entry.slice(0, -3)), 'gpu/pack'];
+    fail('USAGE', `npm run bench -- NAME, with NAME one of: ${all.join(', ')}`);
   }
   become(node, [...NODE_FLAGS, file, ...args]);
 }

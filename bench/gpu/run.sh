@@ -1,40 +1,40 @@
 #!/bin/sh
-# Holds this machine's GPU to the exact policy, and measures it: see README.txt. Needs an NVIDIA driver and nothing else;
-# VK_DRIVER_FILES or VK_ICD_FILENAMES name another Vulkan driver.
+# Runs the compliance suite and the benchmark of GRAIL's exact policy on this machine's GPU; run.sh --help lists flags.
+# Needs Linux on x86-64 with glibc 2.34 or newer, libstdc++, and NVIDIA's driver with its Vulkan parts.
+set -u
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-say() { echo "$*" >&2; }
+PATH=$PATH:/usr/sbin:/sbin
 
-folders="/usr/lib/x86_64-linux-gnu /usr/lib64 /usr/lib /usr/local/nvidia/lib64 /usr/local/cuda/compat"
-find_library() {
-  for folder in $folders; do
-    if [ -e "$folder/$1" ]; then
-      echo "$folder/$1"
-      return 0
-    fi
+if [ "$(uname -s) $(uname -m)" != 'Linux x86_64' ]; then
+  echo "this archive is for Linux on x86-64, not $(uname -s) on $(uname -m)" >&2
+  exit 1
+fi
+
+# Where some containers have the driver, outside the linker's own folders.
+for folder in /usr/local/nvidia/lib64 /usr/local/nvidia/lib; do
+  if [ -d "$folder" ]; then LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$folder; fi
+done
+
+# Containers often lack Vulkan's loader and what NVIDIA's driver links to. Each of ours has a folder of its own, and only those
+# that are missing are taken: none hides one of the system's.
+known=$(ldconfig -p 2>/dev/null)
+has() {
+  case $known in *"$1 (libc6,x86-64"*) return 0 ;; esac
+  for place in $(echo "${LD_LIBRARY_PATH:-}" | tr ':' ' ') /lib/x86_64-linux-gnu /usr/lib/x86_64-linux-gnu /lib64 /usr/lib64; do
+    if [ -e "$place/$1" ]; then return 0; fi
   done
   return 1
 }
+for folder in "$here"/lib/*; do
+  name=${folder##*/}
+  if has "$name"; then continue; fi
+  echo "this system has no $name: taking the archive's" >&2
+  LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$folder
+done
+if [ -n "${LD_LIBRARY_PATH:-}" ]; then export LD_LIBRARY_PATH; fi
 
-made=''
-trap '[ -z "$made" ] || rm -rf "$made"' EXIT
-
-if [ -n "${VK_DRIVER_FILES:-}${VK_ICD_FILENAMES:-}" ]; then
-  say "Vulkan driver: ${VK_DRIVER_FILES:-$VK_ICD_FILENAMES}, from the environment"
-elif manifest=$(ls /etc/vulkan/icd.d/*nvidia*.json /usr/share/vulkan/icd.d/*nvidia*.json 2>/dev/null | head -n 1) && [ -n "$manifest" ]; then
-  say "Vulkan driver: $manifest"
-elif library=$(find_library libGLX_nvidia.so.0 || find_library libEGL_nvidia.so.0); then
-  # Containers often have the driver's library without the file that names it.
-  made=$(mktemp -d)
-  printf '{"file_format_version":"1.0.0","ICD":{"library_path":"%s","api_version":"1.3.0"}}' "$library" > "$made/nvidia.json"
-  export VK_DRIVER_FILES="$made/nvidia.json" VK_ICD_FILENAMES="$made/nvidia.json"
-  say "Vulkan driver: $library"
-else
-  say "Vulkan driver: none of NVIDIA's found (libGLX_nvidia.so.0). A container needs the driver's graphics part: start it"
-  say "with NVIDIA_DRIVER_CAPABILITIES=graphics,compute,utility"
+if ! "$here/bin/node" --version >/dev/null; then
+  echo 'the Node of this archive does not start here: it needs glibc 2.34 or newer, libstdc++ and libgcc' >&2
+  exit 1
 fi
-if ! find_library libvulkan.so.1 > /dev/null; then
-  export LD_LIBRARY_PATH="$here/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
-  say "Vulkan loader: the archive's"
-fi
-
-"$here/node" "$here/app/run.js" "$@"
+exec "$here/bin/node" "$here/app/run.js" "$@"

@@ -8,8 +8,8 @@ import { createProofPool, type ProofPool } from '../../src/proofs/pool.ts';
 import type { CircuitSpec } from '../../src/proofs/types.ts';
 import { witnessInput } from '../../src/proofs/witness-input.ts';
 import { sha256 } from '../../src/protocol/hash.ts';
-import { median } from '../peers.ts';
-import { recipePolicy } from './networks.ts';
+import { recipePolicy } from '../support/networks.ts';
+import { median } from '../support/timing.ts';
 import { playWindows, windowInput } from './whole.ts';
 
 export interface CostOptions {

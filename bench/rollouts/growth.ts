@@ -7,8 +7,8 @@ import { measureBackend } from '../../rollouts/measure.ts';
 import { simdBackend } from '../../src/backends/index.ts';
 import { products } from '../../src/policy/index.ts';
 import { packageRoot } from '../../src/storage/package-root.ts';
-import { median } from '../peers.ts';
-import { mlp, recipePolicy } from './networks.ts';
+import { mlp, recipePolicy } from '../support/networks.ts';
+import { median } from '../support/timing.ts';
 import { wholeRate, windowInput } from './whole.ts';
 
 export interface GrowthOptions {

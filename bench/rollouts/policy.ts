@@ -1,12 +1,17 @@
+import { fileURLToPath } from 'node:url';
 import { type Backend, loadBackend, simdBackend } from '../../src/backends/index.ts';
 import { products } from '../../src/policy/index.ts';
-import { median, Peer } from '../peers.ts';
-import { extreme, type Network, networks, observations } from './networks.ts';
+import { extreme, type Network, networks, observations } from '../support/networks.ts';
+import { Peer } from '../support/peer.ts';
+import { median, rateInFlight, rateOf } from '../support/timing.ts';
 import { ONNX_NAME, onnxPass } from './onnx.ts';
 
 /** Plain integers and TensorFlow.js's own JavaScript are slow: larger batches say nothing new of them. */
 const SLOW = new Set(['reference', 'cpu']);
 const SLOW_BATCH = 64;
+
+/** MinAtar's, beside CartPole's network and a wide one. */
+const GAMES = ['Breakout'];
 
 export interface PolicyOptions {
   readonly python: string | null;
@@ -37,8 +42,6 @@ interface Contender {
   readonly turn: () => Promise<number>;
 }
 
-const now = () => performance.now() / 1000;
-
 function contenders(
   network: Network,
   on: string,
@@ -50,35 +53,10 @@ function contenders(
   const loaded = backend.load(policy);
   return batches.flatMap((batch) => {
     if (SLOW.has(on) && batch > SLOW_BATCH) return [];
-    const values = observations(network, batch);
-    const turn = () => {
-      loaded.logits(values, batch);
-      const began = now();
-      let passes = 0;
-      let took = 0;
-      // Not passesPerSecond: waiting for a promise would be most of a small pass.
-      do {
-        loaded.logits(values, batch);
-        passes++;
-        took = now() - began;
-      } while (took < seconds);
-      return Promise.resolve((passes * batch) / took);
-    };
+    const values = observations(batch * policy.architecture.observation, network);
+    const turn = async () => rateOf(() => loaded.logits(values, batch), batch, seconds);
     return [{ network: network.name, batch, on, weights, turn }];
   });
-}
-
-async function passesPerSecond(pass: () => Promise<unknown>, seconds: number): Promise<number> {
-  await pass();
-  const began = now();
-  let passes = 0;
-  let took = 0;
-  do {
-    await pass();
-    passes++;
-    took = now() - began;
-  } while (took < seconds);
-  return passes / took;
 }
 
 /** Exact policy steps a second of every backend on one core, beside float32 peers on one thread. */
@@ -91,12 +69,13 @@ export async function policySection(options: PolicyOptions) {
     ['reference', await loadBackend('reference')],
     ['cpu', await loadBackend('cpu')],
   ];
-  const nets = networks();
+  const nets = networks(GAMES);
   const all: Contender[] = nets.flatMap((network) => [
     ...places.flatMap(([on, backend]) => contenders(network, on, backend, 'initial', options)),
     ...contenders(network, 'simd', places[0]![1], 'extreme', options),
   ]);
-  const peer = python === null ? null : new Peer(python, new URL('policy.py', import.meta.url));
+  const peer =
+    python === null ? null : new Peer(python, fileURLToPath(new URL('policy.py', import.meta.url)));
   const versions = (await peer?.ask({ versions: true })) ?? {};
   for (const network of nets) {
     for (const on of Object.keys(versions)) {
@@ -110,7 +89,7 @@ export async function policySection(options: PolicyOptions) {
   for (const network of onnx ? nets : []) {
     for (const batch of batches) {
       const pass = await onnxPass(network.policy.architecture, batch);
-      const turn = () => passesPerSecond(pass, seconds).then((rate) => rate * batch);
+      const turn = () => rateInFlight(pass, batch, 1, seconds);
       all.push({ network: network.name, batch, on: ONNX_NAME, weights: 'initial', turn });
     }
   }
@@ -130,7 +109,7 @@ export async function policySection(options: PolicyOptions) {
 }
 
 export function printPolicy({ results }: Awaited<ReturnType<typeof policySection>>): void {
-  for (const { name, policy } of networks()) {
+  for (const { name, policy } of networks(GAMES)) {
     const perStep = products(policy.architecture.layers);
     console.log(`\n${name}: ${perStep} products a step; thousand steps a second, one thread`);
     const rows = new Map<string, Record<string, number>>();

@@ -1,11 +1,13 @@
+import { fileURLToPath } from 'node:url';
 import { commitMessage } from '../../rollouts/commit.ts';
 import { type RolloutEngine, type RolloutInput, startRolloutEngine } from '../../rollouts/engine/index.ts';
 import type { Genesis } from '../../src/params/genesis.ts';
 import type { Policy } from '../../src/policy/index.ts';
 import { toHex } from '../../src/protocol/bytes.ts';
 import { sha256 } from '../../src/protocol/hash.ts';
-import { median, Peer } from '../peers.ts';
-import { recipePolicy } from './networks.ts';
+import { recipePolicy } from '../support/networks.ts';
+import { Peer } from '../support/peer.ts';
+import { median } from '../support/timing.ts';
 
 export interface WholeOptions {
   readonly python: string | null;
@@ -94,7 +96,7 @@ export async function wholeRate(
 
 /** Whole rollouts, commitments included, beside Gymnasium's vector environments with a PyTorch policy. */
 export async function wholeSection({ python, runs, seconds, threads, progress }: WholeOptions) {
-  const peer = python === null ? null : new Peer(python, new URL('whole.py', import.meta.url));
+  const peer = python === null ? null : new Peer(python, fileURLToPath(new URL('whole.py', import.meta.url)));
   const versions = (await peer?.ask({ versions: true })) ?? {};
   const engines: RolloutEngine[] = [];
   const all: { result: Omit<WholeResult, 'stepsPerSecond'>; turn: () => Promise<number> }[] = [];
