@@ -78,6 +78,14 @@ describe('grail miner refuses', () => {
     expect(await miner()).toMatchObject({ code: 1, error: 'UNREACHABLE' });
   });
 
+  test('a backend that there is not, or not here, and threads that are none', async () => {
+    await serve({});
+    expect(await miner('--backend', 'abacus')).toMatchObject({ code: 2, error: 'USAGE' });
+    expect(await miner('--threads', '0')).toMatchObject({ code: 2, error: 'USAGE' });
+    // An optional package that no checkout installs.
+    expect(await miner('--backend', 'tensorflow')).toMatchObject({ code: 1, error: 'BACKEND_UNAVAILABLE' });
+  });
+
   test('a genesis whose initial policy is not the one that its seed gives', async () => {
     await serve({}, { initialPolicyRoot: named('another policy') });
     expect(await miner()).toMatchObject({ code: 1, error: 'GENESIS_INVALID' });
