@@ -117,13 +117,15 @@ test('weights are shifted where they span seven bits, whose products are the sam
       span: output === 7 ? span : 9,
     })),
   );
-  const layer: Layer = { type: 'dense', in: 6, out: spans.length, shift: 3, biasMax: 0 };
+  const layer: Layer = { type: 'dense', in: 16, out: spans.length, shift: 3, biasMax: 0 };
   const policy: Policy = {
-    architecture: { observation: 6, actions: spans.length, layers: [layer] },
+    architecture: { observation: 16, actions: spans.length, layers: [layer] },
     layers: [
       {
         weight: Int8Array.from(
-          spans.flatMap(({ least, span }) => [least, least + span, least, least, least, least]),
+          spans.flatMap(({ least, span }) =>
+            Array.from({ length: 16 }, (_, i) => (i === 1 ? least + span : least)),
+          ),
         ),
         bias: new Int32Array(spans.length),
       },
@@ -136,7 +138,7 @@ test('weights are shifted where they span seven bits, whose products are the sam
   const notShifted = [...new Uint32Array(memory, groupsAt, 3)].map((list) => list === 1);
   expect(notShifted).toEqual([false, true, false]);
   expect([...new Int32Array(memory, leastAt, 24)]).toEqual(spans.map(({ least }) => least));
-  const shifted = new Int8Array(memory, weightsAt, 3 * 64);
+  const shifted = new Int8Array(memory, weightsAt, 3 * 128);
   expect(shifted.every((weight) => weight >= 0)).toBe(true);
   expect(Math.max(...shifted)).toBe(127);
 });

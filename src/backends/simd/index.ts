@@ -118,7 +118,7 @@ function loadPolicy(
     if (found === INVALID) checkObservations(observation, observations, observations.length / observation);
     for (const [index, at] of plan.layers.entries()) {
       const narrow = index > 0 || found < NEGATIVE;
-      const mode = variant === 'plain' ? WIDE : narrow ? NARROW : SHIFTED;
+      const mode = variant === 'plain' ? WIDE : narrow ? NARROW : plan.shifts ? SHIFTED : WIDE;
       kernel.layer(at, to - from, mode, index === last);
     }
   };

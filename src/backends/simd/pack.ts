@@ -31,6 +31,8 @@ const OVERREAD = 64;
 const PAIR_BUDGET = Math.floor(32_767 / INT8_MAX);
 /** Groups shorter than this on average cost more than widening at every step. */
 const SHORTEST_GROUP = 4;
+/** Steps below which shifting the first layer's weights costs more than it saves: measured, 2 lose and 4 win. */
+const SHORTEST_SHIFTED = 4;
 /** Bytes of activations that a chunk of observations may take: what stays in a core's caches. */
 const CHUNK_BYTES = 65_536;
 /** Rows of a tile: chunks are multiples of it where they can be. */
@@ -43,6 +45,8 @@ export const PAGE = 65_536;
 export interface Plan {
   /** Observations of one pass. */
   readonly chunk: number;
+  /** Whether the first layer's weights are there shifted as well. */
+  readonly shifts: boolean;
   /** Address of the observations, `[chunk, observation]` int8. */
   readonly observations: number;
   /** Addresses of the layers' descriptors. */
@@ -99,7 +103,7 @@ export function layOut(policy: Policy, base: number): Layout {
       groupsAt: take(4 * panels * (1 + steps.length)),
       // The first layer's values alone may be negative.
       shifted:
-        index > 0
+        index > 0 || steps.length < SHORTEST_SHIFTED
           ? null
           : {
               weightsAt: take(panels * steps.length * STEP_BYTES),
@@ -126,6 +130,7 @@ export function layOut(policy: Policy, base: number): Layout {
   return {
     plan: {
       chunk,
+      shifts: parts[0]?.shifted != null,
       observations,
       layers: parts.map(({ descriptor }) => descriptor),
       logits,
@@ -162,7 +167,7 @@ interface Section {
   readonly weightsAt: number;
   readonly biasAt: number;
   readonly groupsAt: number;
-  /** Of the first layer: its weights without their least, those, their groups, which places count, and sums of values. */
+  /** Of a first layer that is long enough: its weights without their least, those, their groups, which places count, and sums of values. */
   readonly shifted: {
     readonly weightsAt: number;
     readonly leastAt: number;
