@@ -71,7 +71,10 @@ function failed(error: unknown): void {
 }
 
 const opened = open();
-opened.then(({ backend }) => say({ type: 'ready', device: backend.device }), failed);
+opened.then(({ backend }) => {
+  const { device, emulated } = backend;
+  say({ type: 'ready', device: emulated ? `${device}, emulated: not a GPU` : device });
+}, failed);
 
 port.on('message', async (request: ThreadRequest) => {
   if (request.type === 'close') {
