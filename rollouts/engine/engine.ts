@@ -87,7 +87,7 @@ class ThreadedEngine implements RolloutEngine {
     this.#options = options;
     this.#crew = crew;
     const threads = Math.max(...options.candidates.map((candidate) => candidate.threads));
-    const known = new Set([...options.candidates.map(({ name }) => name)]);
+    const known = new Set(options.candidates.map(({ name }) => name));
     this.#waiting = waiting;
     for (const name of LAST_RESORTS) if (!known.has(name)) waiting.push({ name, threads });
   }
