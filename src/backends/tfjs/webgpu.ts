@@ -93,7 +93,6 @@ async function open(): Promise<Shared> {
   const gpu = await findGpu();
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
   if (adapter === null) {
-    // Left in place it keeps Node from ending.
     forget();
     throw unavailable(
       'webgpu',
@@ -182,14 +181,8 @@ async function findGpu(): Promise<Gpu> {
   if (typeof process === 'undefined' || process.versions?.node === undefined) {
     throw unavailable('webgpu', 'is not in this browser, or not allowed on this page');
   }
-  let dawn: { create(options: string[]): Gpu; globals: object };
-  try {
-    dawn = (await import('webgpu')) as unknown as typeof dawn;
-  } catch (cause) {
-    throw missing(cause);
-  }
-  Object.assign(globalThis, dawn.globals);
-  const gpu = dawn.create([]);
+  dawn ??= await openDawn();
+  const gpu = dawn;
   if (scope.navigator === undefined)
     Object.defineProperty(globalThis, 'navigator', { value: {}, configurable: true });
   Object.defineProperty(scope.navigator!, 'gpu', { value: gpu, configurable: true });
@@ -197,10 +190,27 @@ async function findGpu(): Promise<Gpu> {
   return gpu;
 }
 
+/**
+ * This thread's one instance of Dawn, kept for good: one that is collected while its queue of events is still served was
+ * seen to lock its thread up for ever.
+ */
+let dawn: Gpu | null = null;
+
+async function openDawn(): Promise<Gpu> {
+  let module: { create(options: string[]): Gpu; globals: object };
+  try {
+    module = (await import('webgpu')) as unknown as typeof module;
+  } catch (cause) {
+    throw missing(cause);
+  }
+  Object.assign(globalThis, module.globals);
+  return module.create([]);
+}
+
 /** Whether `navigator.gpu` was put there by this file. */
 let ours = false;
 
-/** Dawn keeps Node alive for as long as it is held. */
+/** TensorFlow.js takes what it finds there for a browser's. */
 function forget(): void {
   if (!ours) return;
   delete (globalThis as { navigator?: { gpu?: Gpu } }).navigator!.gpu;
