@@ -127,6 +127,7 @@ class ThreadedEngine implements RolloutEngine {
         return { ...joinRuns(slots, genesis.stepsPerSlot, out, ends), digests };
       } catch (error) {
         if (!(error instanceof GrailError) || !LOSSES.has(error.code)) throw error;
+        if (options.signal.aborted) throw new GrailError('STOPPED', 'the rollouts were stopped');
         const from = this.#crew.backend;
         await this.#crew.close();
         this.#crew = await hire(this.#options, this.#waiting, { from, error });

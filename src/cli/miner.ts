@@ -191,7 +191,10 @@ async function openEngine(
     threads: availableParallelism(),
   });
   return startRolloutEngine({
-    candidates: candidates.map((found) => ({ name: found.name, threads: threads ?? found.threads })),
+    candidates: candidates.map((found) => ({
+      name: found.name,
+      threads: Math.min(threads ?? found.threads, slots),
+    })),
     architecture: genesis.architecture,
     onFallback: ({ from, to, error: { code, message } }) =>
       log({ event: 'fallback', from, to, code, message }),

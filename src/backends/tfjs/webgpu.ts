@@ -250,11 +250,17 @@ function load(gpu: Shared, policy: Parameters<DeviceBackend['load']>[0]): Device
   /** Sends a pass; what comes back goes to `out`. */
   const pass = async (observations: Int8Array, count: number, out: Int32Array): Promise<void> => {
     use();
-    const logits = program.pass(observations, count);
+    let logits: Tfjs.Tensor;
     try {
+      logits = program.pass(observations, count);
       // The conversion to int32 also makes −0 a 0.
       out.set(await unlessLost(gpu, logits.data()));
     } catch (error) {
+      if (gpu.lost === null && error instanceof GrailError) throw error;
+      // WebGPU's way to say that a mapped buffer has no room.
+      if (gpu.lost === null && error instanceof RangeError) {
+        throw lost('BACKEND_OUT_OF_MEMORY', `has no memory left (${firstLine(error.message)})`, gpu.name);
+      }
       throw gpu.lost ?? lost('BACKEND_LOST', `gives no answer (${firstLine(String(error))})`, gpu.name);
     }
     if (gpu.lost !== null) throw gpu.lost;
@@ -272,7 +278,10 @@ function load(gpu: Shared, policy: Parameters<DeviceBackend['load']>[0]): Device
         for (let row = 0; row < batch; row += program.rowsPerPass) {
           const end = Math.min(row + program.rowsPerPass, batch);
           const part = observations.subarray(row * observation, end * observation);
-          flying.push(pass(part, end - row, out.subarray(row * actions, end * actions)));
+          const flight = pass(part, end - row, out.subarray(row * actions, end * actions));
+          // Awaited below, unless another one fails first.
+          flight.catch(() => {});
+          flying.push(flight);
           if (flying.length >= PASSES_IN_FLIGHT) await flying.shift();
         }
         await Promise.all(flying);
