@@ -8,13 +8,7 @@ import {
 import type { Architecture } from '../../src/policy/index.ts';
 import { GrailError } from '../../src/protocol/errors.ts';
 import { Crew } from './crew.ts';
-import type { PlayedRollouts, PlayOptions, RolloutEngine, RolloutInput } from './types.ts';
-
-/** A backend, and the threads that it would have. */
-export interface EngineCandidate {
-  readonly name: BackendName;
-  readonly threads: number;
-}
+import type { EngineCandidate, PlayedRollouts, PlayOptions, RolloutEngine, RolloutInput } from './types.ts';
 
 /** A backend that was given up for another. */
 export interface Fallback {
@@ -77,19 +71,26 @@ async function hire(
 
 class ThreadedEngine implements RolloutEngine {
   readonly #options: EngineOptions;
-  readonly #waiting: EngineCandidate[];
+  /** Every backend that there is to try, and those that are left. */
+  readonly #all: readonly EngineCandidate[];
+  #waiting: EngineCandidate[];
   readonly #closing = new AbortController();
   #crew: Crew;
+  /** Why the crew is gone: another one is hired before the next play. */
+  #lost: Omit<Fallback, 'to'> | null = null;
   /** One window at a time: all threads play it. */
   #queue: Promise<unknown> = Promise.resolve();
 
-  constructor(options: EngineOptions, crew: Crew, waiting: EngineCandidate[]) {
+  constructor(options: EngineOptions, crew: Crew, waiting: readonly EngineCandidate[]) {
+    const { candidates } = options;
+    const threads = Math.max(...candidates.map((candidate) => candidate.threads));
+    const resorts = LAST_RESORTS.filter((resort) => !candidates.some(({ name }) => name === resort)).map(
+      (name) => ({ name, threads }),
+    );
     this.#options = options;
     this.#crew = crew;
-    const threads = Math.max(...options.candidates.map((candidate) => candidate.threads));
-    const known = new Set(options.candidates.map(({ name }) => name));
-    this.#waiting = waiting;
-    for (const name of LAST_RESORTS) if (!known.has(name)) waiting.push({ name, threads });
+    this.#all = [...candidates, ...resorts];
+    this.#waiting = [...waiting, ...resorts];
   }
 
   get backend(): BackendName {
@@ -121,17 +122,27 @@ class ThreadedEngine implements RolloutEngine {
     const { genesis, slots } = input;
     for (;;) {
       if (options.signal.aborted) throw new GrailError('STOPPED', 'the rollouts were stopped');
+      if (this.#lost !== null) await this.#replace(this.#lost);
       const out = sharedArrays(input);
       try {
         const { ends, digests } = await this.#crew.play(input, out, options);
         return { ...joinRuns(slots, genesis.stepsPerSlot, out, ends), digests };
       } catch (error) {
         if (!(error instanceof GrailError) || !LOSSES.has(error.code)) throw error;
-        if (options.signal.aborted) throw new GrailError('STOPPED', 'the rollouts were stopped');
-        const from = this.#crew.backend;
+        this.#lost = { from: this.#crew.backend, error };
         await this.#crew.close();
-        this.#crew = await hire(this.#options, this.#waiting, { from, error });
       }
+    }
+  }
+
+  /** Hires another crew. @throws why the last one is gone, when no backend is left: the next play begins with all again */
+  async #replace(lost: Omit<Fallback, 'to'>): Promise<void> {
+    try {
+      this.#crew = await hire(this.#options, this.#waiting, lost);
+      this.#lost = null;
+    } catch (error) {
+      this.#waiting = [...this.#all];
+      throw error;
     }
   }
 

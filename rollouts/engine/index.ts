@@ -7,7 +7,7 @@
  * const rollouts = await engine.play({ genesis, genesisHash, windowSeed, miner, slots: 16, policy });
  * await engine.close();
  */
-export { type EngineCandidate, type EngineOptions, type Fallback, startRolloutEngine } from './engine.ts';
+export { type EngineOptions, type Fallback, startRolloutEngine } from './engine.ts';
 export { inlineEngine } from './inline.ts';
 export { seedsOf } from './play.ts';
-export type { PlayedRollouts, PlayOptions, RolloutEngine, RolloutInput } from './types.ts';
+export type { EngineCandidate, PlayedRollouts, PlayOptions, RolloutEngine, RolloutInput } from './types.ts';

@@ -13,11 +13,12 @@ import { useNodeSha256 } from '../../src/storage/node-hash.ts';
 import {
   DONE,
   type PlayedSlots,
+  type PlayRequest,
   STOP,
   type ThreadData,
   type ThreadReply,
   type ThreadRequest,
-} from './crew.ts';
+} from './messages.ts';
 import { digestsOf, playAtOnce, playLater } from './play.ts';
 
 useNodeSha256();
@@ -28,7 +29,7 @@ const say = (reply: ThreadReply, moved: ArrayBuffer[] = []) => port.postMessage(
 /** A backend, and how it plays with the policy that it has. */
 interface Player {
   readonly backend: AnyBackend;
-  play(request: ThreadRequest & { type: 'play' }): Promise<PlayedSlots>;
+  play(request: PlayRequest): Promise<PlayedSlots>;
 }
 
 function player(backend: AnyBackend): Player {

@@ -1,7 +1,14 @@
+import type { BackendName } from '../../src/backends/index.ts';
 import type { Rollouts } from '../../src/environments/index.ts';
 import type { Genesis } from '../../src/params/genesis.ts';
 import type { Policy } from '../../src/policy/index.ts';
 import type { Hex } from '../../src/protocol/bytes.ts';
+
+/** A backend, and the threads that it would have. */
+export interface EngineCandidate {
+  readonly name: BackendName;
+  readonly threads: number;
+}
 
 /** What a miner's rollouts of one window follow from: nothing else enters them. */
 export interface RolloutInput {

@@ -21,6 +21,7 @@ import { initialise } from '../../src/training/initialise.ts';
 import { expectCode } from '../helpers/expect-code.ts';
 import { KEYS, tinyGenesis } from '../helpers/network.ts';
 import { nextPolicy } from '../support/mining.ts';
+import { LOSES, NEVER_ANSWERS, PLAYS } from '../support/stub-thread.ts';
 
 const bytes = (value: number) => sha256(new Uint8Array([value]));
 
@@ -54,7 +55,15 @@ const engines: RolloutEngine[] = [];
 const fallbacks: Fallback[] = [];
 
 async function start(...candidates: EngineCandidate[]): Promise<RolloutEngine> {
+  return startWith({}, ...candidates);
+}
+
+async function startWith(
+  options: { thread?: URL },
+  ...candidates: EngineCandidate[]
+): Promise<RolloutEngine> {
   const engine = await startRolloutEngine({
+    ...options,
     candidates,
     architecture: input(1, 1).policy.architecture,
     onFallback: (fallback) => fallbacks.push(fallback),
@@ -164,6 +173,41 @@ describe('a stop', () => {
     for (const play of plays) await expectCode('STOPPED', play);
     await engine.close();
     await expectCode('STOPPED', engine.play(input(3, 16)));
+  });
+});
+
+describe('threads that go wrong', () => {
+  const stub = { thread: new URL('../support/stub-thread.ts', import.meta.url) };
+
+  test('by never answering are ended when the window is stopped, and others play the next', async () => {
+    const engine = await startWith(stub, { name: 'simd', threads: 2 });
+    const aborter = new AbortController();
+    const silent = engine.play(input(4, 8, { window: NEVER_ANSWERS }), { signal: aborter.signal });
+    // By then the thread has been asked.
+    setTimeout(() => aborter.abort(), 50);
+    await expectCode('STOPPED', silent);
+    await engine.play(input(4, 8, { window: PLAYS }));
+    expect(fallbacks.map(({ from, to }) => [from, to])).toEqual([['simd', 'reference']]);
+  });
+
+  test('by never answering do not keep the engine from being closed', async () => {
+    const engine = await startWith(stub, { name: 'simd', threads: 1 });
+    const silent = engine.play(input(4, 8, { window: NEVER_ANSWERS }));
+    silent.catch(() => {});
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await engine.close();
+    await expectCode('STOPPED', silent);
+  });
+
+  test('of every backend in one window fail that window with its cause, and the next begins with all again', async () => {
+    const engine = await startWith(stub, { name: 'wasm', threads: 1 }, { name: 'simd', threads: 1 });
+    const lost = await expectCode('BACKEND_LOST', engine.play(input(4, 8, { window: LOSES })));
+    expect(lost.message).toBe('lost on purpose');
+    const order = fallbacks.splice(0).map(({ to }) => to);
+    expect(order).toEqual(['simd', 'reference']);
+    await engine.play(input(4, 8, { window: PLAYS }));
+    expect(engine.backend).toBe('wasm');
+    expect(fallbacks).toEqual([{ from: 'reference', to: 'wasm', error: lost }]);
   });
 });
 

@@ -43,21 +43,20 @@ export async function tfjsBackend(name: SyncTfjsName, options: TfjsOptions = {})
       checkPolicy(policy);
       activate(name);
       const { observation, actions } = policy.architecture;
-      const program = new Program(policy, {
-        tf,
+      const program = coded(
         name,
-        passValues: place.accelerated ? GPU_PASS_VALUES : PROCESSOR_PASS_VALUES,
-        memoryLimit,
-        gathersFirst: place.accelerated,
-      });
+        () =>
+          new Program(policy, {
+            tf,
+            name,
+            passValues: place.accelerated ? GPU_PASS_VALUES : PROCESSOR_PASS_VALUES,
+            memoryLimit,
+            gathersFirst: place.accelerated,
+          }),
+      );
       // The conversion to int32 also makes −0 a 0.
-      const pass = (rows: Int8Array, count: number) => {
-        try {
-          return tf.tidy(() => new Int32Array(program.pass(rows, count).dataSync()));
-        } catch (error) {
-          throw failure(name, error);
-        }
-      };
+      const pass = (rows: Int8Array, count: number) =>
+        coded(name, () => tf.tidy(() => new Int32Array(program.pass(rows, count).dataSync())));
       return {
         policy,
         logits(observations, batch) {
@@ -85,6 +84,15 @@ export async function tfjsBackend(name: SyncTfjsName, options: TfjsOptions = {})
     // The engine is the whole thread's and stays.
     dispose() {},
   };
+}
+
+/** Does something, and gives what TensorFlow.js throws a code. */
+function coded<T>(name: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw failure(name, error);
+  }
 }
 
 /** What libtensorflow says of a device that is out of memory, and of one that is gone. */
