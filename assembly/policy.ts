@@ -181,6 +181,21 @@ function unshifted<W>(sum: v128, least: usize, total: usize): v128 {
   return isSigned<W>() ? sum : i32x4.add(sum, i32x4.mul(v128.load(least), v128.load32_splat(total)));
 }
 
+/** `finish` of a row's sums, after what the shift of the weights took from them is added. */
+@inline
+function finishRow<W>(
+  low: v128,
+  high: v128,
+  least: usize,
+  total: usize,
+  shift: i32,
+  last: bool,
+  valid: usize,
+  to: usize,
+): void {
+  finish(unshifted<W>(low, least, total), unshifted<W>(high, least + 16, total), shift, last, valid, to);
+}
+
 /** `narrow` and `shifted`, with int16 sums of pairs: `ends` is a list of step counts at which they are widened, the last one stepCount. */
 function grouped<W>(
   rows: usize,
@@ -220,10 +235,7 @@ function grouped<W>(
         s0 = i32x4.add(s0, i32x4.extadd_pairwise_i16x8_s(a0));
         s1 = i32x4.add(s1, i32x4.extadd_pairwise_i16x8_s(a1));
       }
-      const total = totals + r * 4;
-      s0 = unshifted<W>(s0, least, total);
-      s1 = unshifted<W>(s1, least + 16, total);
-      finish(s0, s1, shift, last, valid, to + r * stride);
+      finishRow<W>(s0, s1, least, totals + r * 4, shift, last, valid, to + r * stride);
       r += 1;
       continue;
     }
@@ -300,9 +312,7 @@ function grouped<W>(
     for (let i: usize = 0; i < 6; i++) {
       const from = sums + i * 32;
       const total = totals + (r + i) * 4;
-      const low = unshifted<W>(v128.load(from), least, total);
-      const high = unshifted<W>(v128.load(from, 16), least + 16, total);
-      finish(low, high, shift, last, valid, to + (r + i) * stride);
+      finishRow<W>(v128.load(from), v128.load(from, 16), least, total, shift, last, valid, to + (r + i) * stride);
     }
     r += 6;
   }
@@ -347,10 +357,7 @@ function direct<W>(
         s1 = quads<W>(v128.load(w, 16), x, s1);
         w += STEP_BYTES;
       }
-      const total = totals + r * 4;
-      s0 = unshifted<W>(s0, least, total);
-      s1 = unshifted<W>(s1, least + 16, total);
-      finish(s0, s1, shift, last, valid, to + r * stride);
+      finishRow<W>(s0, s1, least, totals + r * 4, shift, last, valid, to + r * stride);
       r += 1;
       continue;
     }
@@ -399,24 +406,12 @@ function direct<W>(
     }
     const at = to + r * stride;
     const total = totals + r * 4;
-    a00 = unshifted<W>(a00, least, total);
-    a01 = unshifted<W>(a01, least + 16, total);
-    finish(a00, a01, shift, last, valid, at);
-    a10 = unshifted<W>(a10, least, total + 4);
-    a11 = unshifted<W>(a11, least + 16, total + 4);
-    finish(a10, a11, shift, last, valid, at + stride);
-    a20 = unshifted<W>(a20, least, total + 8);
-    a21 = unshifted<W>(a21, least + 16, total + 8);
-    finish(a20, a21, shift, last, valid, at + 2 * stride);
-    a30 = unshifted<W>(a30, least, total + 12);
-    a31 = unshifted<W>(a31, least + 16, total + 12);
-    finish(a30, a31, shift, last, valid, at + 3 * stride);
-    a40 = unshifted<W>(a40, least, total + 16);
-    a41 = unshifted<W>(a41, least + 16, total + 16);
-    finish(a40, a41, shift, last, valid, at + 4 * stride);
-    a50 = unshifted<W>(a50, least, total + 20);
-    a51 = unshifted<W>(a51, least + 16, total + 20);
-    finish(a50, a51, shift, last, valid, at + 5 * stride);
+    finishRow<W>(a00, a01, least, total, shift, last, valid, at);
+    finishRow<W>(a10, a11, least, total + 4, shift, last, valid, at + stride);
+    finishRow<W>(a20, a21, least, total + 8, shift, last, valid, at + 2 * stride);
+    finishRow<W>(a30, a31, least, total + 12, shift, last, valid, at + 3 * stride);
+    finishRow<W>(a40, a41, least, total + 16, shift, last, valid, at + 4 * stride);
+    finishRow<W>(a50, a51, least, total + 20, shift, last, valid, at + 5 * stride);
     r += 6;
   }
 }

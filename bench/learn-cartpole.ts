@@ -11,7 +11,14 @@ import { parseArgs } from 'node:util';
 import { wasmBinarySha256 } from '../src/backends/index.ts';
 import { environmentById, evaluate, type Rollouts, runSlots } from '../src/environments/index.ts';
 import type { AlgorithmParams, QuantiserParams } from '../src/params/genesis.ts';
-import { buildMlp, forward, type Policy, packSeeds, policyRoot, sampleBatch } from '../src/policy/index.ts';
+import {
+  buildMlp,
+  forward,
+  type Policy,
+  packSlotSeeds,
+  policyRoot,
+  sampleBatch,
+} from '../src/policy/index.ts';
 import { toHex, u32 } from '../src/protocol/bytes.ts';
 import { sha256, tag } from '../src/protocol/hash.ts';
 import { minerSeeds, windowSeed } from '../src/protocol/seeds.ts';
@@ -119,7 +126,7 @@ for (const seed of list(flags.seeds)) {
     for (let miner = 0; miner < number('miners'); miner++) {
       const seeds = minerSeeds(genesisHash, seedOfWindow, new Uint8Array(20).fill(miner + 1));
       const slots = number('slots');
-      const noise = packSeeds(Array.from({ length: slots }, (_, slot) => seeds.sample(slot)));
+      const noise = packSlotSeeds(seeds, slots);
       const own = runSlots(
         environment,
         seeds,

@@ -1,7 +1,7 @@
 import { referenceBackend } from '../src/backends/index.ts';
 import { type Actor, environmentById, type Rollouts, runSlots } from '../src/environments/index.ts';
 import { PROOF_BYTES } from '../src/params/constants.ts';
-import { packSeeds, sampleBatch, trace } from '../src/policy/index.ts';
+import { packSlotSeeds, sampleBatch, trace } from '../src/policy/index.ts';
 import { seedBlock, seedWords } from '../src/policy/philox.ts';
 import { traceDigest } from '../src/proofs/statement.ts';
 import { packedBytes } from '../src/protocol/actions.ts';
@@ -243,7 +243,7 @@ function rolloutsOf(input: RolloutInput, actor: Actor): Rollouts {
 /** Acts as the protocol prescribes. */
 function honestActor(input: RolloutInput): Actor {
   const seeds = seedsOf(input);
-  const words = packSeeds(Array.from({ length: input.slots }, (_, slot) => seeds.sample(slot)));
+  const words = packSlotSeeds(seeds, input.slots);
   const policy = referenceBackend().load(input.policy);
   const count = input.policy.architecture.actions;
   return (step, observations, actions) =>

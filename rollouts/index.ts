@@ -20,15 +20,10 @@ export {
 } from './engine/index.ts';
 export { describeEvent, type MinerEvent } from './events.ts';
 export { type FeedOptions, followLedger } from './feed.ts';
-export {
-  type BackendChoice,
-  type Candidate,
-  measureBackend,
-  rankBackends,
-  type Workload,
-} from './measure.ts';
+export { measureBackend } from './measure.ts';
 export { createMiner, type Miner, type MinerOptions, type MinerSummary } from './miner.ts';
 export { dueSteps, type Step } from './plan.ts';
 export { type CatchUp, initialPolicy, PolicyStore } from './policies.ts';
+export { type BackendChoice, type Candidate, rankBackends, type Workload } from './rank.ts';
 export { NetworkView, type WindowView } from './view.ts';
 export { type Prover, WindowWork } from './work.ts';

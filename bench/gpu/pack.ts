@@ -129,6 +129,7 @@ function stage(folder: string, bundled: readonly string[]): void {
   }
   const source = join(root, 'bench', 'gpu');
   put(join(source, 'peer.py'), join(folder, 'app', 'peer.py'));
+  put(join(root, 'bench', 'support', 'torch_model.py'), join(folder, 'app', 'torch_model.py'));
   put(join(source, 'run.sh'), join(folder, 'run.sh'), 0o755);
   put(join(source, 'README.txt'), join(folder, 'README.txt'));
   put(join(root, 'LICENSE'), join(folder, 'licences', 'GRAIL'));

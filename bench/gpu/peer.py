@@ -1,4 +1,4 @@
-"""Policy steps per second of PyTorch on CUDA in float32, for bench/gpu/run.ts. Needs torch and nothing else.
+"""Policy steps per second of PyTorch on CUDA in float32, for bench/gpu/run.ts. Needs torch and torch_model.py.
 
 Reads one JSON object a line and answers with one: {"hello": true} with {torch, cuda, device} or {missing: why}, and
 {architecture, batch, seconds, resident} with {"rate": steps per second of one turn}. Layers are dense or convolutions
@@ -11,6 +11,10 @@ import os
 import signal
 import sys
 import time
+
+# In the archive it lies beside this file.
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from torch_model import build, input_shape
 
 # For trying this script where there is no GPU.
 DEVICE = os.environ.get("GRAIL_PEER_DEVICE", "cuda")
@@ -30,33 +34,11 @@ def hello():
     return {"torch": torch.__version__, "cuda": torch.version.cuda, "device": name}
 
 
-def model_of(architecture):
-    import torch
-
-    torch.manual_seed(1)
-    modules = []
-    for layer in architecture["layers"]:
-        if layer["type"] == "dense":
-            if modules and isinstance(modules[-2], torch.nn.Conv2d):
-                modules.append(torch.nn.Flatten())
-            module = torch.nn.Linear(layer["in"], layer["out"])
-        else:
-            module = torch.nn.Conv2d(layer["cin"], layer["cout"], layer["kernel"], layer["stride"])
-        modules += [module, torch.nn.ReLU()]
-    return torch.nn.Sequential(*modules[:-1]).eval().to(DEVICE)
-
-
 def pass_of(architecture, batch, resident):
     import torch
 
-    model = model_of(architecture)
-    first = architecture["layers"][0]
-    shape = (
-        (batch, architecture["observation"])
-        if first["type"] == "dense"
-        else (batch, first["cin"], first["height"], first["width"])
-    )
-    host = torch.randint(-127, 128, shape, dtype=torch.int8)
+    model = build(architecture).to(DEVICE)
+    host = torch.randint(-127, 128, input_shape(architecture, batch), dtype=torch.int8)
     if DEVICE == "cuda":
         host = host.pin_memory()
     device = host.to(DEVICE)

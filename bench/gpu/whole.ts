@@ -1,12 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type RolloutInput, startRolloutEngine } from '../../rollouts/engine/index.ts';
+import { startRolloutEngine } from '../../rollouts/engine/index.ts';
 import type { BackendName } from '../../src/backends/index.ts';
 import type { Rollouts } from '../../src/environments/index.ts';
-import type { Genesis } from '../../src/params/genesis.ts';
-import { recipe } from '../../src/params/recipes.ts';
-import { sha256 } from '../../src/protocol/hash.ts';
-import { initialise } from '../../src/training/initialise.ts';
+import { recipePolicy } from '../support/networks.ts';
 import { median } from '../support/timing.ts';
+import { windowInput } from '../support/window.ts';
 
 export interface WholeOptions {
   readonly slots: number;
@@ -39,17 +37,8 @@ const ENVIRONMENT = 'MinAtar/Breakout-v1';
 /** MinAtar Breakout through the rollout engine, as a miner plays it; each time the median of the runs. */
 export async function measureWhole(options: WholeOptions): Promise<Whole[]> {
   const { slots, steps, runs, threads, signal, report } = options;
-  const settings = { ...recipe(ENVIRONMENT, 'ppo'), stepsPerSlot: steps };
-  const input: RolloutInput = {
-    // The engine reads the environment, the group's size and the steps: there is no network whose genesis this is.
-    genesis: settings as unknown as Genesis,
-    window: 1,
-    genesisHash: sha256(Uint8Array.of(0)),
-    windowSeed: sha256(Uint8Array.of(1)),
-    miner: `0x${'01'.repeat(20)}`,
-    slots,
-    policy: initialise({ ...settings, initialSeed: `0x${'07'.repeat(32)}` }).policy,
-  };
+  const policy = recipePolicy(ENVIRONMENT);
+  const input = windowInput(ENVIRONMENT, policy, slots, steps, 1);
   const results: Whole[] = [];
   let expected: Rollouts | null = null;
   for (const on of ['simd', 'webgpu'] as const) {
@@ -58,7 +47,7 @@ export async function measureWhole(options: WholeOptions): Promise<Whole[]> {
       let error: string | null = null;
       const engine = await startRolloutEngine({
         candidates: [{ name: on, threads: count }],
-        architecture: settings.architecture,
+        architecture: policy.architecture,
         onFallback: (fallback) => {
           error = `${fallback.error.code}: ${fallback.error.message}`;
           report(`${fallback.from} gave way to ${fallback.to}: ${error}`);

@@ -2,7 +2,7 @@ import { loadBackend, wasmBinarySha256 } from '../../src/backends/index.ts';
 import { startTfjs } from '../../src/backends/tfjs/engine.ts';
 import { environmentById, evaluateLogits, type Rollouts, runSlots } from '../../src/environments/index.ts';
 import { recipe } from '../../src/params/recipes.ts';
-import { type Policy, packSeeds, policyRoot, sampleBatch } from '../../src/policy/index.ts';
+import { type Policy, packSlotSeeds, policyRoot, sampleBatch } from '../../src/policy/index.ts';
 import { toHex, u32 } from '../../src/protocol/bytes.ts';
 import { sha256, tag } from '../../src/protocol/hash.ts';
 import { minerSeeds, windowSeed } from '../../src/protocol/seeds.ts';
@@ -94,7 +94,7 @@ export async function runRow(key: RowKey, options: RowOptions): Promise<Omit<Row
     const beacon0 = sha256(tag('bench/beacon'), u32(seed), u32(window));
     const seedOfWindow = windowSeed({ genesisHash, window, policyRoot: policyRoot(acting.policy), beacon0 });
     const seeds = minerSeeds(genesisHash, seedOfWindow, new Uint8Array(20).fill(1));
-    const noise = packSeeds(Array.from({ length: slots }, (_, slot) => seeds.sample(slot)));
+    const noise = packSlotSeeds(seeds, slots);
     const rollouts: Rollouts = runSlots(
       environment,
       seeds,

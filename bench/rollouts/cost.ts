@@ -10,7 +10,8 @@ import { witnessInput } from '../../src/proofs/witness-input.ts';
 import { sha256 } from '../../src/protocol/hash.ts';
 import { recipePolicy } from '../support/networks.ts';
 import { median } from '../support/timing.ts';
-import { playWindows, windowInput } from './whole.ts';
+import { windowInput } from '../support/window.ts';
+import { playWindows } from './whole.ts';
 
 export interface CostOptions {
   readonly runs: number;

@@ -9,7 +9,8 @@ import { products } from '../../src/policy/index.ts';
 import { packageRoot } from '../../src/storage/package-root.ts';
 import { mlp, recipePolicy } from '../support/networks.ts';
 import { median } from '../support/timing.ts';
-import { wholeRate, windowInput } from './whole.ts';
+import { windowInput } from '../support/window.ts';
+import { wholeRate } from './whole.ts';
 
 export interface GrowthOptions {
   readonly runs: number;

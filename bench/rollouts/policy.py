@@ -6,10 +6,14 @@ architecture} with {"rate": steps per second of one turn}. Layers are dense or c
 
 import importlib.util
 import json
+import os
 import sys
 import time
 
 import numpy
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from torch_model import build, input_shape
 
 
 def shapes(architecture):
@@ -24,12 +28,7 @@ def shapes(architecture):
 
 
 def observations(architecture, batch):
-    first = architecture["layers"][0]
-    shape = (
-        (batch, architecture["observation"])
-        if first["type"] == "dense"
-        else (batch, first["cin"], first["height"], first["width"])
-    )
+    shape = input_shape(architecture, batch)
     return numpy.random.default_rng(2).standard_normal(shape).astype(numpy.float32)
 
 
@@ -37,17 +36,7 @@ def with_torch(architecture, batch):
     import torch
 
     torch.set_num_threads(1)
-    modules = []
-    for layer, weight in shapes(architecture):
-        if layer["type"] == "dense":
-            if modules and isinstance(modules[-2], torch.nn.Conv2d):
-                modules.append(torch.nn.Flatten())
-            module = torch.nn.Linear(layer["in"], layer["out"])
-        else:
-            module = torch.nn.Conv2d(layer["cin"], layer["cout"], layer["kernel"], layer["stride"])
-        module.weight.data = torch.from_numpy(weight)
-        modules += [module, torch.nn.ReLU()]
-    model = torch.nn.Sequential(*modules[:-1]).eval()
+    model = build(architecture)
     x = torch.from_numpy(observations(architecture, batch))
 
     def run():

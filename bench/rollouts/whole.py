@@ -9,23 +9,12 @@ one thread; none commits to anything. Actions are drawn from the policy's softma
 import importlib.util
 import json
 import multiprocessing
+import os
 import sys
 import time
 
-
-def build(architecture):
-    import torch
-
-    modules = []
-    for layer in architecture["layers"]:
-        if layer["type"] == "dense":
-            if modules and isinstance(modules[-2], torch.nn.Conv2d):
-                modules.append(torch.nn.Flatten())
-            modules.append(torch.nn.Linear(layer["in"], layer["out"]))
-        else:
-            modules.append(torch.nn.Conv2d(layer["cin"], layer["cout"], layer["kernel"], layer["stride"]))
-        modules.append(torch.nn.ReLU())
-    return torch.nn.Sequential(*modules[:-1]).eval()
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from torch_model import build
 
 
 def make(question, count):

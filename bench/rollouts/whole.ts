@@ -1,13 +1,12 @@
 import { fileURLToPath } from 'node:url';
 import { commitMessage } from '../../rollouts/commit.ts';
 import { type RolloutEngine, type RolloutInput, startRolloutEngine } from '../../rollouts/engine/index.ts';
-import type { Genesis } from '../../src/params/genesis.ts';
-import type { Policy } from '../../src/policy/index.ts';
 import { toHex } from '../../src/protocol/bytes.ts';
 import { sha256 } from '../../src/protocol/hash.ts';
 import { recipePolicy } from '../support/networks.ts';
 import { Peer } from '../support/peer.ts';
 import { median } from '../support/timing.ts';
+import { windowInput } from '../support/window.ts';
 
 export interface WholeOptions {
   readonly python: string | null;
@@ -31,31 +30,6 @@ const ENVIRONMENTS = ['CartPole-v1', 'MinAtar/Breakout-v1'] as const;
 
 /** Steps of each slot of a window that is played over and over. */
 const STEPS = 256;
-
-/** A window of rollouts to play: genesis has what the engine and a commitment read. */
-export function windowInput(
-  environment: string,
-  policy: Policy,
-  slots: number,
-  stepsPerSlot: number,
-  window: number,
-): RolloutInput {
-  const genesis = {
-    environment,
-    groupSize: 1,
-    stepsPerSlot,
-    architecture: policy.architecture,
-  } as unknown as Genesis;
-  return {
-    genesis,
-    window,
-    genesisHash: sha256(new Uint8Array([1])),
-    windowSeed: sha256(new Uint8Array([2, window & 0xff, window >> 8])),
-    miner: `0x${'5a'.repeat(20)}`,
-    slots,
-    policy,
-  };
-}
 
 /**
  * Plays windows, and commits to each unless told not to, while the next one is played: a miner's windows overlap.

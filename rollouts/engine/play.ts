@@ -1,6 +1,6 @@
 import type { DevicePolicy, LoadedPolicy } from '../../src/backends/index.ts';
 import { environmentById, type RolloutArrays, type SlotEnds, SlotRun } from '../../src/environments/index.ts';
-import { packSeeds, sampleBatch } from '../../src/policy/index.ts';
+import { packSlotSeeds, sampleBatch } from '../../src/policy/index.ts';
 import { fromHex } from '../../src/protocol/bytes.ts';
 import { rolloutDigests } from '../../src/protocol/commitment.ts';
 import { GrailError } from '../../src/protocol/errors.ts';
@@ -90,7 +90,7 @@ function prepare({ genesis, ...input }: SlotsInput, range: SlotRange, out: Rollo
   const place = { ...range, steps: stepsPerSlot };
   return {
     run: new SlotRun(environmentById(environment), seeds, groupSize, place, out),
-    seeds: packSeeds(Array.from({ length: range.slots }, (_, i) => seeds.sample(range.first + i))),
+    seeds: packSlotSeeds(seeds, range.slots, range.first),
   };
 }
 

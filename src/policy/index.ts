@@ -34,7 +34,15 @@ export {
   layerExponents,
   parseArchitecture,
 } from './quantiser.ts';
-export { noise, noiseOfWords, packSeeds, sample, sampleBatch, sampleSlots } from './sampler.ts';
+export {
+  noise,
+  noiseOfWords,
+  packSeeds,
+  packSlotSeeds,
+  sample,
+  sampleBatch,
+  sampleSlots,
+} from './sampler.ts';
 export {
   policyFromTensorBytes,
   policyRoot,

@@ -61,6 +61,15 @@ export function packSeeds(seeds: readonly Uint8Array[]): Uint32Array {
   return words;
 }
 
+/** `packSeeds` of the sample seeds of slots first … first + slots − 1. */
+export function packSlotSeeds(
+  seeds: { sample(slot: number): Uint8Array },
+  slots: number,
+  first = 0,
+): Uint32Array {
+  return packSeeds(Array.from({ length: slots }, (_, slot) => seeds.sample(first + slot)));
+}
+
 let scratch = new Int32Array(64);
 
 /**

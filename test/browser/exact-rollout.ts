@@ -7,7 +7,7 @@ import {
   forward,
   type LayerTensors,
   type Policy,
-  packSeeds,
+  packSlotSeeds,
   policyRoot,
   sampleBatch,
 } from '../../src/policy/index.ts';
@@ -67,7 +67,7 @@ export function exactRollout(kernel?: 'relaxed' | 'plain'): RolloutDigest {
   const root = policyRoot(model);
   const seed = windowSeed({ genesisHash, window: 3, policyRoot: root, beacon0: sha256(u32(2)) });
   const seeds = minerSeeds(genesisHash, seed, sha256(u32(3)).slice(0, 20));
-  const samples = packSeeds(Array.from({ length: SLOTS }, (_, slot) => seeds.sample(slot)));
+  const samples = packSlotSeeds(seeds, SLOTS);
   const loaded = kernel && simdBackend(kernel).load(model);
   const actor: Actor = (step, observations, actions) => {
     if (loaded?.act !== undefined) loaded.act(observations, SLOTS, samples, step, actions);

@@ -6,7 +6,7 @@ import {
   type RolloutInput,
   startRolloutEngine,
 } from '../../rollouts/engine/index.ts';
-import { rankBackends } from '../../rollouts/measure.ts';
+import { rankBackends } from '../../rollouts/rank.ts';
 import { referenceBackend } from '../../src/backends/index.ts';
 import { sha256 } from '../../src/protocol/hash.ts';
 import { initialise } from '../../src/training/initialise.ts';

@@ -1,11 +1,8 @@
-import { join } from 'node:path';
-import { build } from 'esbuild';
-import { type Browser, type Page, chromium as playwright } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { forward } from '../../src/policy/forward.ts';
-import { packageRoot } from '../../src/storage/package-root.ts';
-import { chromium } from '../runner/servers.ts';
 import { minatarNetwork, SMALL_CONVOLUTIONS } from '../support/architectures.ts';
+import { bundleForPage, launchChromium } from '../support/browser.ts';
 import { CARTPOLE_MLP, randomObservations, randomPolicy } from '../support/policies.ts';
 import { digest, type WebgpuFinding } from './exact-webgpu.ts';
 
@@ -17,32 +14,12 @@ let page: Page;
 let script: string;
 
 beforeAll(async () => {
-  const executablePath = chromium.find();
-  if (executablePath === null) throw new Error('Chromium is not installed: apt-get install chromium');
-  browser = await playwright.launch({
-    executablePath,
-    headless: true,
-    args: [
-      '--no-sandbox',
-      '--disable-background-networking',
-      '--enable-unsafe-webgpu',
-      '--enable-features=Vulkan',
-      '--use-webgpu-adapter=swiftshader',
-    ],
-  });
-  const { outputFiles } = await build({
-    entryPoints: [join(packageRoot(), 'test', 'gpu', 'exact-webgpu.ts')],
-    bundle: true,
-    write: false,
-    format: 'iife',
-    globalName: 'gpu',
-    platform: 'browser',
-    target: 'es2023',
-    // Of Node, and not reached in a browser.
-    external: ['node:*', 'webgpu'],
-    logLevel: 'error',
-  });
-  script = outputFiles[0]!.text;
+  browser = await launchChromium(
+    '--enable-unsafe-webgpu',
+    '--enable-features=Vulkan',
+    '--use-webgpu-adapter=swiftshader',
+  );
+  script = await bundleForPage('gpu/exact-webgpu.ts', 'gpu', ['node:*', 'webgpu']);
   page = await browser.newPage();
   await page.route(`${ORIGIN}**`, (route) =>
     route.fulfill({ contentType: 'text/html', body: '<!doctype html><title>WebGPU</title>' }),

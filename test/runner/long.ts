@@ -23,6 +23,8 @@ const SOURCES = [
   'src',
   'rollouts',
   'verifier',
+  'assembly',
+  'bench',
   'circuits',
   'test',
   'bin',

@@ -1,7 +1,7 @@
 import { wasmBinarySha256 } from '../../src/backends/index.ts';
 import { type Environment, environmentById, type Rollouts, runSlots } from '../../src/environments/index.ts';
 import type { GrpoParams, PpoParams } from '../../src/params/genesis.ts';
-import { forward, type Policy, packSeeds, policyRoot, sampleBatch } from '../../src/policy/index.ts';
+import { forward, type Policy, packSlotSeeds, policyRoot, sampleBatch } from '../../src/policy/index.ts';
 import { buildArchitecture } from '../../src/policy/quantiser.ts';
 import { toHex, u32, utf8 } from '../../src/protocol/bytes.ts';
 import { sha256 } from '../../src/protocol/hash.ts';
@@ -125,7 +125,7 @@ export function collect(
   const seed = windowSeed({ genesisHash, window, policyRoot: policyRoot(policy), beacon0 });
   const rollouts = slots.map((own, miner) => {
     const seeds = minerSeeds(genesisHash, seed, new Uint8Array(20).fill(miner + 1));
-    const noise = packSeeds(Array.from({ length: own }, (_, slot) => seeds.sample(slot)));
+    const noise = packSlotSeeds(seeds, own);
     return runSlots(environment, seeds, groupSize, own, steps, (step, observations, actions) =>
       sampleBatch(noise, step, forward(policy, observations, own), environment.actions, actions),
     );

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { measureBackend, rankBackends, type Workload } from '../../rollouts/measure.ts';
+import { measureBackend } from '../../rollouts/measure.ts';
+import { rankBackends, type Workload } from '../../rollouts/rank.ts';
 import { EMBEDDED_BACKENDS, loadBackend } from '../../src/backends/index.ts';
 import { weightCount, weightRows } from '../../src/policy/architecture.ts';
 import { buildMlp, type Policy } from '../../src/policy/index.ts';
