@@ -1,40 +1,40 @@
 pragma circom 2.2.0;
 
-// Freivalds' check of one dense layer for `steps` steps at once.
+// Freivalds' check of all layers of a network for `steps` steps at once, but for what the verifier knows of it.
 //
-// Relation: Σᵢ power[i] · Yᵢ = Σⱼ u[j] · Xⱼ + c · Σ_b 2^(stride·b),
+// Relation: out = Σᵢ rho^(i+1) · Yᵢ − Σⱼ v[j] · Xⱼ,
 //           Yᵢ = Σ_b 2^(stride·b) · y[b][i],   Xⱼ = Σ_b 2^(stride·b) · x[b][j].
-// Ranges:   |x[b][j]| ≤ 127 and y[b][i] within its Accumulator's range: left to the caller.
-//           power[i] = rho^(i+1), u = Wᵀ·power, c = power·bias: the caller's and, for u and c, the verifier's.
+// Ranges:   y[b][i] within its Accumulator's range, of at most `width` bits, and x[b][j] in [0, 127]: left to the caller.
+//           rho, v: the verifier's own; rho is non-zero by its derivation.
 //
-// With |y − (Wx + bias)| < 2^width for every step and row, the equation at a rho drawn after y was fixed implies
-// y = Wx + bias but for at most nOut values of rho, provided that stride ≥ width and
-// width + stride·(steps − 1) ≤ 253: then errors of different steps cannot add up to a multiple of the field's order.
+// y are the accumulators of all layers, x the values that the layers after the first take, v those layers' weights folded
+// at rho. With the observations and biases folded likewise into the caller's own number F, out = F says that
+// Σᵢ rho^(i+1) · Σ_b 2^(stride·b) · e[b][i] = 0 for the errors e of y, each against what its own layer makes of its input.
+// With |e| < 2^width this implies e = 0 at all but fewer than nOut values of rho, if rho was drawn after y was fixed and
+// stride ≥ width and width + stride·(steps − 1) ≤ 253: then errors of different steps cannot add up to a multiple of the
+// field's order. Powers of rho by Horner's rule: one product a row.
 template FoldUncheckedRanges(steps, nIn, nOut, width, stride) {
-    assert(steps >= 1 && stride >= width && width + stride * (steps - 1) <= 253);
-    signal input power[nOut];
-    signal input x[steps][nIn];
+    assert(steps >= 1 && nOut >= 1 && stride >= width && width + stride * (steps - 1) <= 253);
+    signal input rho;
     signal input y[steps][nOut];
-    signal input u[nIn];
-    signal input c;
+    signal input x[steps][nIn];
+    signal input v[nIn];
+    signal output out;
 
-    signal left[nOut];
-    var leftSum = 0;
-    for (var i = 0; i < nOut; i++) {
+    signal from[nOut];
+    for (var i = nOut - 1; i >= 0; i--) {
         var folded = 0;
         for (var b = 0; b < steps; b++) { folded += 2 ** (stride * b) * y[b][i]; }
-        left[i] <== power[i] * folded;
-        leftSum += left[i];
+        if (i < nOut - 1) { folded += from[i + 1]; }
+        from[i] <== folded * rho;
     }
-    signal right[nIn];
-    var rightSum = 0;
+    signal part[nIn];
+    var sum = 0;
     for (var j = 0; j < nIn; j++) {
         var folded = 0;
         for (var b = 0; b < steps; b++) { folded += 2 ** (stride * b) * x[b][j]; }
-        right[j] <== u[j] * folded;
-        rightSum += right[j];
+        part[j] <== v[j] * folded;
+        sum += part[j];
     }
-    var ones = 0;
-    for (var b = 0; b < steps; b++) { ones += 2 ** (stride * b); }
-    leftSum === rightSum + c * ones;
+    out <== from[0] - sum;
 }

@@ -1,6 +1,7 @@
 import type { Rollouts } from '../src/environments/index.ts';
 import { type Opening, openChallenges } from '../src/proofs/opening.ts';
 import type { ProofPool } from '../src/proofs/pool.ts';
+import { circuitSpec } from '../src/proofs/spec.ts';
 import { type ProverInput, witnessInput } from '../src/proofs/witness-input.ts';
 import type { MessageOf } from '../src/protocol/messages.ts';
 import type { Conduct, WindowContext } from './conduct.ts';
@@ -111,11 +112,7 @@ export class WindowWork {
     const { policy } = await policies.reach(view.versions, window.open!.policyVersion);
     const { context, steps } = parts[part]!;
     const input: ProverInput = {
-      spec: {
-        architecture: genesis.architecture,
-        stepsPerProof: genesis.stepsPerProof,
-        variant: genesis.proof.variant,
-      },
+      spec: circuitSpec(genesis),
       policy,
       rho: window.fold!.rho,
       context,

@@ -2,7 +2,7 @@ import type { LedgerEntry } from '../src/ledger/entry.ts';
 import { signHead, type TreeHead } from '../src/ledger/head.ts';
 import type { Ledger } from '../src/ledger/log.ts';
 import type { Policy } from '../src/policy/architecture.ts';
-import { foldDigest, foldVectors } from '../src/proofs/fold.ts';
+import { foldDigest, foldPolicy } from '../src/proofs/fold.ts';
 import type { Beacon } from '../src/protocol/beacon.ts';
 import { type Hex, toHex } from '../src/protocol/bytes.ts';
 import { canonicalBytes } from '../src/protocol/canonical.ts';
@@ -431,7 +431,7 @@ export class Sequencer implements SequencerView {
         return this.state.challengeBody(window.window, beacon!);
       case 'fold':
         return this.state.foldBody(window.window, (rho) =>
-          foldDigest(foldVectors(this.#policyOf(window), rho)),
+          foldDigest(foldPolicy(this.#policyOf(window), rho)),
         );
     }
   }

@@ -8,8 +8,11 @@ import { layerInputs, layerOutputs, type Policy } from '../policy/architecture.t
 import { forward } from '../policy/forward.ts';
 import { noise } from '../policy/sampler.ts';
 import { loadVerificationKey } from '../proofs/artefacts.ts';
+import { foldPolicy } from '../proofs/fold.ts';
 import { openChallenges } from '../proofs/opening.ts';
+import { circuitSpec } from '../proofs/spec.ts';
 import { createVerifier } from '../proofs/verify.ts';
+import { publicInputs, publicSignals } from '../proofs/witness-input.ts';
 import { fromHex, type Hex } from '../protocol/bytes.ts';
 import { describeRejection, GrailError } from '../protocol/errors.ts';
 import { minerSeeds } from '../protocol/seeds.ts';
@@ -18,7 +21,6 @@ import { genesisOf } from '../replica/genesis-of.ts';
 import { storedPolicies } from '../replica/load-judge.ts';
 import { type CommitCheck, checkCommit } from '../replica/replay.ts';
 import { NetworkState } from '../replica/state.ts';
-import { networkFolds } from '../replica/verdict.ts';
 import { windowInput } from '../replica/window-input.ts';
 import { FolderBlobStore } from '../storage/blobs.ts';
 import { useNodeSha256 } from '../storage/node-hash.ts';
@@ -207,28 +209,27 @@ async function inspectProof(network: Network, selection: Selection): Promise<Vie
   const { rollouts } = accepted(check);
   const { genesis } = network;
   const expected = openChallenges(genesis, state.genesisHash, policy, input, commit.miner, rollouts);
-  const { architecture, stepsPerProof, proof } = genesis;
-  const { verificationKey, verificationKeyHash } = await loadVerificationKey({
-    architecture,
-    stepsPerProof,
-    variant: proof.variant,
-  });
+  const spec = circuitSpec(genesis);
+  const { verificationKey, verificationKeyHash } = await loadVerificationKey(spec);
   const verifier = await createVerifier(verificationKey);
   const rho = window.fold?.rho ?? null;
-  const folds = rho === null ? [] : networkFolds(proof.variant, policy, rho);
+  const folds = rho === null ? null : foldPolicy(policy, rho);
   const parts = await Promise.all(
-    expected.parts.map(async ({ statementDigest, traceDigest }, part) => {
+    expected.parts.map(async (statement, part) => {
+      const { traceDigest } = statement;
       const posted = window.proofs.get(commit.miner)?.[part]?.[0];
+      const publics =
+        rho === null || folds === null ? null : publicInputs({ spec, rho, folds, ...statement });
       let verdict = 'missing';
-      if (posted !== undefined && rho !== null) {
-        verdict = await verifier.verify([statementDigest, rho, ...folds], fromHex(posted.message.proof)).then(
+      if (posted !== undefined && publics !== null) {
+        verdict = await verifier.verify(publicSignals(publics), fromHex(posted.message.proof)).then(
           () => 'valid',
           (error: GrailError) => error.code,
         );
       }
       return {
         part,
-        statementDigest: statementDigest.toString(),
+        statementDigest: publics?.statementDigest.toString() ?? null,
         traceDigest: traceDigest.toString(),
         opened: window.openings.get(commit.miner)?.message.traceDigests[part] ?? null,
         entry: posted?.index ?? null,
@@ -263,7 +264,7 @@ async function inspectProof(network: Network, selection: Selection): Promise<Vie
       ),
       ...parts.flatMap(({ part, statementDigest, traceDigest, entry, verdict }) => [
         `proof ${part}: ${verdict}${entry === null ? '' : ` (entry ${entry})`}`,
-        `  statement digest ${statementDigest}`,
+        `  statement digest ${statementDigest ?? 'not stated before ρ is drawn'}`,
         `  trace digest     ${traceDigest}`,
       ]),
     ],

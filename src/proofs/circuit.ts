@@ -49,15 +49,16 @@ export function generateCircuit(spec: CircuitSpec, shape?: CircuitLayout): Gener
  * @throws GrailError CIRCUIT_UNSOUND naming the layer and the rule.
  */
 export function assertSound(layout: CircuitLayout, stepsPerProof: number): void {
+  const { stride } = layout;
+  const covered = Math.min(layout.folded, stepsPerProof);
   for (const [index, layer] of layout.layers.entries()) {
     const fail = (rule: string) => unsound(`layer ${index}: ${rule}`, index);
-    const { bound, width, stride, folded, shift } = layer;
+    const { bound, width, shift } = layer;
     if (bound >= 2 ** 24) throw fail('an accumulator can reach 2^24');
     // y + offset must fit its bits for every true accumulator, and a wrong one must differ by less than 2^width.
     if (bound >= 2 ** (width - 1)) throw fail(`${width} bits do not hold every accumulator`);
     if (layer.offset !== 2 ** (shift - 1) + 2 ** (width - 1)) throw fail('the packing offset is wrong');
     if (stride < width) throw fail('steps of a fold overlap');
-    const covered = Math.min(folded, stepsPerProof);
     if (covered < 1 || width + stride * (covered - 1) > FOLD_BITS) {
       throw fail(`${covered} steps in one equation let errors add up to a multiple of r`);
     }
@@ -81,13 +82,13 @@ function mainSource(spec: CircuitSpec, layout: CircuitLayout): string {
     ['sizes', list([architecture.observation, ...layers.map((layer) => layer.out)])],
     ['shifts', list(layers.map((layer) => layer.shift))],
     ['widths', list(layers.map((layer) => layer.width))],
-    ['strides', list(layers.map((layer) => layer.stride))],
-    ['folded', list(layers.map((layer) => layer.folded))],
+    ['stride', layout.stride],
+    ['folded', layout.folded],
     ['actionBits', layout.actionBits],
     ['compareBits', layout.compareBits],
     ['traceDomain', spongeDomain('trace', layout.traceElements)],
     ['traceElements', layout.traceElements],
-    ['statementDomain', spongeDomain('statement', 2 + layout.statementElements)],
+    ['statementDomain', spongeDomain('statement', layout.statementInputs)],
     ['statementElements', layout.statementElements],
   ];
   if (variant === 'digest') parameters.push(['foldDomain', spongeDomain('fold', layout.foldCount)]);

@@ -6,7 +6,7 @@ import { policyRoot } from '../policy/snapshot.ts';
 import { bigToBytes, concat, fromHex, type Hex, toHex } from '../protocol/bytes.ts';
 import { type Challenge, drawChallenges } from '../protocol/challenges.ts';
 import { minerSeeds } from '../protocol/seeds.ts';
-import { contextElement, statementDigest, traceDigest } from './statement.ts';
+import { contextElement, traceDigest } from './statement.ts';
 import type { StepStatement } from './types.ts';
 
 /** What challenges and noise of a window derive from. */
@@ -35,7 +35,6 @@ export interface Opening {
     readonly context: bigint;
     readonly steps: readonly StepStatement[];
     readonly traceDigest: bigint;
-    readonly statementDigest: bigint;
   }[];
 }
 
@@ -86,12 +85,7 @@ export function openChallenges(
       architecture,
       covered.map(({ observation }) => trace(policy, observation)),
     );
-    return {
-      context,
-      steps: covered,
-      traceDigest: digest,
-      statementDigest: statementDigest({ architecture, context, traceDigest: digest, steps: covered }),
-    };
+    return { context, steps: covered, traceDigest: digest };
   });
   const observations = concat(
     ...steps.map(({ observation: x }) => new Uint8Array(x.buffer, x.byteOffset, x.byteLength)),

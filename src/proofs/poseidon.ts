@@ -1,49 +1,12 @@
-import {
-  poseidon2,
-  poseidon3,
-  poseidon4,
-  poseidon5,
-  poseidon6,
-  poseidon7,
-  poseidon8,
-  poseidon9,
-  poseidon10,
-  poseidon11,
-  poseidon12,
-  poseidon13,
-  poseidon14,
-  poseidon15,
-  poseidon16,
-} from 'poseidon-lite';
 import { bytesToBig, u32 } from '../protocol/bytes.ts';
 import { sha256, tag } from '../protocol/hash.ts';
+import { FIELD_ORDER } from './field.ts';
+import { poseidonConstants } from './poseidon-constants.ts';
 
-/** r: the order of BN254's scalar field, where circuits compute. */
-export const FIELD_ORDER = 21888242871839275222246405745257275088548364400416034343698204186575808495617n;
+export { FIELD_ORDER, signedToField } from './field.ts';
 
-/** Elements that one Poseidon permutation absorbs besides the running state. */
-export const SPONGE_BLOCK = 15;
-
-/** By number of inputs; index 0 and 1 are unused. The constants are circomlib's. */
-const POSEIDON = [
-  undefined,
-  undefined,
-  poseidon2,
-  poseidon3,
-  poseidon4,
-  poseidon5,
-  poseidon6,
-  poseidon7,
-  poseidon8,
-  poseidon9,
-  poseidon10,
-  poseidon11,
-  poseidon12,
-  poseidon13,
-  poseidon14,
-  poseidon15,
-  poseidon16,
-] as const;
+/** Elements that one Poseidon permutation absorbs: all lanes of the widest but the first. */
+export const SPONGE_BLOCK = 16;
 
 /** The three sponges of a proof. Each starts from a constant of its own. */
 export type SpongeName = 'trace' | 'statement' | 'fold';
@@ -54,20 +17,59 @@ export function spongeDomain(name: SpongeName, elements: number): bigint {
 }
 
 /**
- * Absorbs field elements, 15 a block: h = domain; h = Poseidon([h, block…]) for each block, the last of which may be
- * shorter. The number of elements is not encoded: it is fixed by the circuit, and `spongeDomain` binds it.
- * @throws RangeError for no elements, or one outside [0, r)
+ * Lane 0 of Poseidon's permutation of [capacity, inputs…]: circomlib's PoseidonEx(n, 1), and with capacity 0 its
+ * Poseidon(n). About 0.7 ms for 16 inputs.
+ * @param inputs 1 to 16 field elements
+ */
+export function poseidon(capacity: bigint, inputs: readonly bigint[]): bigint {
+  const { width, first, partial, last, mds, entry, corner, row, column } = poseidonConstants(
+    inputs.length + 1,
+  );
+  let state = [capacity, ...inputs];
+  const full = (constants: readonly bigint[], matrix: readonly (readonly bigint[])[]) => {
+    const boxed = state.map((value, i) => fifth(value + constants[i]!));
+    state = matrix.map((coefficients) => {
+      let sum = 0n;
+      for (let j = 0; j < width; j++) sum += coefficients[j]! * boxed[j]!;
+      return sum % FIELD_ORDER;
+    });
+  };
+  for (let r = 0; r < 3; r++) full(first[r]!, mds);
+  full(first[3]!, entry);
+  for (const [k, constant] of partial.entries()) {
+    const boxed = fifth(state[0]! + constant);
+    const [across, down] = [row[k]!, column[k]!];
+    let sum = corner * boxed;
+    // The other lanes are only added to, so they are reduced once, by the full round that follows.
+    for (let i = 1; i < width; i++) {
+      sum += across[i - 1]! * state[i]!;
+      state[i]! += down[i - 1]! * boxed;
+    }
+    state[0] = sum % FIELD_ORDER;
+  }
+  for (const constants of last) full(constants, mds);
+  return state[0]!;
+}
+
+function fifth(value: bigint): bigint {
+  const square = (value * value) % FIELD_ORDER;
+  return (((square * square) % FIELD_ORDER) * value) % FIELD_ORDER;
+}
+
+/**
+ * Absorbs field elements, 16 a block: h = domain; h = poseidon(h, block) for each block, the last of which may be shorter: a
+ * sponge of capacity one lane that overwrites its rate. No elements give the domain. Their number is not encoded: it is
+ * fixed by the circuit, and `spongeDomain` binds it.
+ * @throws RangeError for an element outside [0, r)
  */
 export function sponge(domain: bigint, elements: readonly bigint[]): bigint {
-  if (elements.length === 0) throw new RangeError('a sponge needs at least one element');
   for (const [i, element] of elements.entries()) {
     if (element < 0n || element >= FIELD_ORDER)
       throw new RangeError(`sponge element ${i} is not a field element`);
   }
   let state = domain;
   for (let at = 0; at < elements.length; at += SPONGE_BLOCK) {
-    const block = [state, ...elements.slice(at, at + SPONGE_BLOCK)];
-    state = POSEIDON[block.length]!(block);
+    state = poseidon(state, elements.slice(at, at + SPONGE_BLOCK));
   }
   return state;
 }
@@ -80,10 +82,4 @@ export function digestElements(name: SpongeName, elements: readonly bigint[]): b
 /** A big-endian byte string as a field element, mod r. */
 export function toField(bytes: Uint8Array): bigint {
   return bytesToBig(bytes) % FIELD_ORDER;
-}
-
-/** An integer of either sign as a field element. */
-export function signedToField(value: bigint): bigint {
-  const rest = value % FIELD_ORDER;
-  return rest < 0n ? rest + FIELD_ORDER : rest;
 }

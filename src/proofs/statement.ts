@@ -5,7 +5,7 @@ import { GrailError } from '../protocol/errors.ts';
 import { networkHash } from '../protocol/hash.ts';
 import { digestElements, toField } from './poseidon.ts';
 import type { StepStatement } from './types.ts';
-import { circuitLayout, NOISE_OFFSET, OBSERVATION_OFFSET, packFields } from './widths.ts';
+import { circuitLayout, NOISE_OFFSET, packFields } from './widths.ts';
 
 /**
  * What a proof is about (docs/PROTOCOL.md, Proof, Statement). A verifier computes all of it from its own replay, but
@@ -76,34 +76,33 @@ export interface Statement {
   readonly context: bigint;
   /** traceDigest's value: the miner's opening. */
   readonly traceDigest: bigint;
+  /** foldObservations' value, one element for each fold equation. */
+  readonly observationFolds: readonly bigint[];
+  /** The steps' noise and actions. */
   readonly steps: readonly StepStatement[];
 }
 
 /**
- * The public input that states the proof: the statement sponge over [context, traceDigest, packed steps…].
- * @throws GrailError INT8_RANGE for an observation of −128; WITNESS_FAILED for noise or an action out of range
+ * The public input that states the proof: the statement sponge over [context, traceDigest, observation folds…, packed
+ * steps…].
+ * @throws GrailError WITNESS_FAILED for noise or an action out of range
  */
 export function statementDigest(statement: Statement): bigint {
-  const { architecture, context, steps } = statement;
+  const { architecture, context, observationFolds, steps } = statement;
   const layout = circuitLayout({ architecture, stepsPerProof: steps.length });
+  if (observationFolds.length !== layout.equations) {
+    throw new RangeError(`expected ${layout.equations} observation folds, got ${observationFolds.length}`);
+  }
   const packed = packFields(statementValues(architecture, steps), layout.statementFields);
-  return digestElements('statement', [context, statement.traceDigest, ...packed]);
+  return digestElements('statement', [context, statement.traceDigest, ...observationFolds, ...packed]);
 }
 
 function statementValues(architecture: Architecture, steps: readonly StepStatement[]): number[] {
   const values: number[] = [];
-  for (const [index, { observation, noise, action }] of steps.entries()) {
-    if (observation.length !== architecture.observation || noise.length !== architecture.actions) {
-      throw shape(`step ${index} takes ${architecture.observation} observed values and noise an action`);
-    }
+  for (const [index, { noise, action }] of steps.entries()) {
+    if (noise.length !== architecture.actions) throw shape(`step ${index} takes noise for every action`);
     if (!Number.isInteger(action) || action < 0 || action >= architecture.actions) {
       throw new GrailError('WITNESS_FAILED', `step ${index}: there is no action ${action}`, { step: index });
-    }
-    for (const x of observation) {
-      if (x < -OBSERVATION_OFFSET) {
-        throw new GrailError('INT8_RANGE', `step ${index}: an observation holds −128`, { step: index });
-      }
-      values.push(x + OBSERVATION_OFFSET);
     }
     for (const g of noise) values.push(g + NOISE_OFFSET);
     values.push(action);

@@ -1,10 +1,4 @@
-import {
-  type Architecture,
-  accumulatorBound,
-  type Layer,
-  layerInputs,
-  layerOutputs,
-} from '../policy/architecture.ts';
+import { accumulatorBound, type Layer, layerInputs, layerOutputs } from '../policy/architecture.ts';
 import { GrailError } from '../protocol/errors.ts';
 import type { CircuitSpec } from './types.ts';
 
@@ -16,9 +10,6 @@ import type { CircuitSpec } from './types.ts';
 export const ELEMENT_BITS = 252;
 /** Bits that a fold's largest error may reach: 2^253 and a little is still below r. */
 export const FOLD_BITS = 253;
-/** An observation x is packed as x + 127. */
-export const OBSERVATION_OFFSET = 127;
-export const OBSERVATION_BITS = 8;
 /** A Gumbel value g is packed as g + 4096. */
 export const NOISE_OFFSET = 4096;
 export const NOISE_BITS = 14;
@@ -39,15 +30,17 @@ export interface LayerWidths {
   readonly width: number;
   /** y is packed as y + offset, offset = 2^(shift−1) + 2^(W−1). */
   readonly offset: number;
-  /** SL = W + 2: bits between the steps of one fold equation. */
-  readonly stride: number;
-  /** B' = 1 + ⌊(253 − W) / SL⌋: steps that one fold equation covers. */
-  readonly folded: number;
 }
 
 /** Everything a circuit's shape is made of. */
 export interface CircuitLayout {
   readonly layers: readonly LayerWidths[];
+  /** SL = W + 2, W the widest layer's: bits between the steps of one fold equation. */
+  readonly stride: number;
+  /** B' = 1 + ⌊(253 − W) / SL⌋: steps that one fold equation covers. */
+  readonly folded: number;
+  /** ⌈B / B'⌉: fold equations of a proof, and as many elements that state its observations. */
+  readonly equations: number;
   /** Bits of a packed action: bitlen(actions − 1). */
   readonly actionBits: number;
   /** Bits in which the chosen score's lead over another must fit: bitlen(2L + 14,592), L = ⌊A / 2^shift⌋. */
@@ -55,10 +48,12 @@ export interface CircuitLayout {
   /** Widths of the packed accumulators of a proof: step by step, layer by layer, row by row. */
   readonly traceFields: readonly number[];
   readonly traceElements: number;
-  /** Widths of the packed statement of a proof: step by step, observation, noise, action. */
+  /** Widths of the packed statement of a proof: step by step, noise, then the action. */
   readonly statementFields: readonly number[];
   readonly statementElements: number;
-  /** Fold vector elements: v and c of every layer. */
+  /** Elements that the statement sponge absorbs: context, traceDigest, observation folds, packed statement. */
+  readonly statementInputs: number;
+  /** Fold vector elements that the circuit takes: one for each value that a layer after the first takes. */
   readonly foldCount: number;
 }
 
@@ -71,7 +66,6 @@ export function bitLength(value: number): number {
 export function layerWidths(layer: Layer): LayerWidths {
   const bound = accumulatorBound(layer);
   const width = bitLength(bound) + 1;
-  const stride = width + 2;
   return {
     in: layerInputs(layer),
     out: layerOutputs(layer),
@@ -79,8 +73,6 @@ export function layerWidths(layer: Layer): LayerWidths {
     bound,
     width,
     offset: 2 ** (layer.shift - 1) + 2 ** (width - 1),
-    stride,
-    folded: 1 + Math.floor((FOLD_BITS - width) / stride),
   };
 }
 
@@ -134,32 +126,32 @@ export function packFields(values: readonly number[], widths: readonly number[])
 export function circuitLayout(spec: Pick<CircuitSpec, 'architecture' | 'stepsPerProof'>): CircuitLayout {
   const { architecture, stepsPerProof } = spec;
   const layers = architecture.layers.map(layerWidths);
+  const width = Math.max(...layers.map((layer) => layer.width));
+  const stride = width + 2;
+  const folded = 1 + Math.floor((FOLD_BITS - width) / stride);
+  const equations = Math.ceil(stepsPerProof / folded);
   const last = layers.at(-1)!;
   const actionBits = bitLength(architecture.actions - 1);
   const largestLogit = Math.floor(last.bound / 2 ** last.shift);
   const stepTrace = layers.flatMap((layer) => new Array<number>(layer.out).fill(layer.width));
-  const stepStatement = [
-    ...new Array<number>(architecture.observation).fill(OBSERVATION_BITS),
-    ...new Array<number>(architecture.actions).fill(NOISE_BITS),
-    actionBits,
-  ];
+  const stepStatement = [...new Array<number>(architecture.actions).fill(NOISE_BITS), actionBits];
   const traceFields = repeat(stepTrace, stepsPerProof);
   const statementFields = repeat(stepStatement, stepsPerProof);
+  const statementElements = packedElements(statementFields);
   return {
     layers,
+    stride,
+    folded,
+    equations,
     actionBits,
     compareBits: bitLength(2 * largestLogit + (NOISE_MAX - NOISE_MIN)),
     traceFields,
     traceElements: packedElements(traceFields),
     statementFields,
-    statementElements: packedElements(statementFields),
-    foldCount: foldCount(architecture),
+    statementElements,
+    statementInputs: 2 + equations + statementElements,
+    foldCount: architecture.layers.slice(1).reduce((count, layer) => count + layerInputs(layer), 0),
   };
-}
-
-/** Elements of a policy's fold vectors: v and c of every layer. */
-export function foldCount(architecture: Architecture): number {
-  return architecture.layers.reduce((count, layer) => count + layerInputs(layer) + 1, 0);
 }
 
 function repeat(values: readonly number[], times: number): number[] {

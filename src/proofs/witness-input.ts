@@ -1,11 +1,10 @@
 import type { Policy } from '../policy/architecture.ts';
 import { trace } from '../policy/forward.ts';
 import { GrailError } from '../protocol/errors.ts';
-import { foldInputs, foldVectors } from './fold.ts';
-import { signedToField } from './poseidon.ts';
+import { signedToField } from './field.ts';
+import { foldInputs, foldObservations, foldPolicy, type PolicyFolds } from './fold.ts';
 import { statementDigest, traceDigest } from './statement.ts';
 import type { CircuitSpec, PublicInputs, StepStatement } from './types.ts';
-import { foldCount } from './widths.ts';
 
 /** A circuit's inputs by signal name, field elements in [0, r): what a witness calculator takes. */
 export interface WitnessInput {
@@ -14,13 +13,13 @@ export interface WitnessInput {
 
 /**
  * The public inputs of a proof, as a verifier makes them: from its own replay, its own fold vectors and the opening.
- * @param input.folds `foldVectors` of the window's policy at ρ, whatever the variant is
+ * @param input.folds `foldPolicy` of the window's policy at ρ, whatever the variant is
  * @throws GrailError INT8_RANGE or WITNESS_FAILED when a step has values that no proof can state
  */
 export function publicInputs(input: {
   spec: CircuitSpec;
   rho: bigint;
-  folds: readonly bigint[];
+  folds: PolicyFolds;
   /** contextElement's value. */
   context: bigint;
   /** The miner's opening of this proof's steps, below r. */
@@ -29,14 +28,12 @@ export function publicInputs(input: {
 }): PublicInputs {
   const { spec, rho, folds, context, steps } = input;
   checkSteps(spec, steps);
-  if (folds.length !== foldCount(spec.architecture)) {
-    throw new RangeError(`expected ${foldCount(spec.architecture)} fold elements, got ${folds.length}`);
-  }
   return {
     statementDigest: statementDigest({
       architecture: spec.architecture,
       context,
       traceDigest: input.traceDigest,
+      observationFolds: foldSteps(spec, folds, steps),
       steps,
     }),
     rho,
@@ -72,7 +69,7 @@ export function witnessInput(input: ProverInput): WitnessInput {
   const { spec, policy, rho, context, steps } = input;
   checkSteps(spec, steps);
   const accumulators = input.accumulators ?? steps.map((step) => trace(policy, step.observation));
-  const folds = foldVectors(policy, rho);
+  const folds = foldPolicy(policy, rho);
   const publics = publicInputs({
     spec,
     rho,
@@ -85,11 +82,10 @@ export function witnessInput(input: ProverInput): WitnessInput {
     statementDigest: publics.statementDigest,
     rho,
     ...(spec.variant === 'digest' ? { foldDigest: publics.folds[0]! } : {}),
-    folds,
+    folds: folds.circuit,
     context,
-    observation: steps.map((step) => signed(step.observation)),
+    observationFolds: foldSteps(spec, folds, steps),
     noise: steps.map((step) => signed(step.noise)),
-    action: steps.map((step) => BigInt(step.action)),
     accumulators: accumulators.map((layers) => layers.flatMap(signed)),
   };
 }
@@ -105,6 +101,14 @@ function checkSteps(spec: CircuitSpec, steps: readonly StepStatement[]): void {
       },
     );
   }
+}
+
+function foldSteps(spec: CircuitSpec, folds: PolicyFolds, steps: readonly StepStatement[]): bigint[] {
+  return foldObservations(
+    spec.architecture,
+    folds,
+    steps.map(({ observation }) => observation),
+  );
 }
 
 function signed(values: Int8Array | Int32Array): bigint[] {

@@ -2,7 +2,7 @@ import type { Backend } from '../backends/backend.ts';
 import { checkHead, type TreeHead } from '../ledger/head.ts';
 import type { Ledger } from '../ledger/log.ts';
 import type { Genesis } from '../params/genesis.ts';
-import { foldDigest, foldVectors } from '../proofs/fold.ts';
+import { foldDigest, foldPolicy } from '../proofs/fold.ts';
 import { type Hex, toHex } from '../protocol/bytes.ts';
 import { canonicalText, type Json } from '../protocol/canonical.ts';
 import type { Code } from '../protocol/codes.ts';
@@ -117,7 +117,7 @@ class Audit {
     if (window?.open == null || window.phase !== 'opening') return; // the state refuses the entry
     const version = window.open.policyVersion;
     const expected = this.#state.foldBody(number, (rho) =>
-      foldDigest(foldVectors(this.#judge.policy(version), rho)),
+      foldDigest(foldPolicy(this.#judge.policy(version), rho)),
     );
     if (body.foldDigest !== expected.foldDigest) {
       throw diverged(index, number, 'foldDigest', expected.foldDigest, body.foldDigest);

@@ -1,6 +1,8 @@
 import type { Policy } from '../policy/architecture.ts';
-import { foldDigest, foldVectors } from '../proofs/fold.ts';
+import { foldPolicy, type PolicyFolds } from '../proofs/fold.ts';
 import { digestHex, type Opening } from '../proofs/opening.ts';
+import { circuitSpec } from '../proofs/spec.ts';
+import { publicInputs, publicSignals } from '../proofs/witness-input.ts';
 import { fromHex, type Hex, toHex } from '../protocol/bytes.ts';
 import { GrailError, type Rejection } from '../protocol/errors.ts';
 import type { MessageOf } from '../protocol/messages.ts';
@@ -26,7 +28,7 @@ export async function assembleVerdict(
   checkProof: CheckProof,
 ): Promise<VerdictBody> {
   const judgements = new Map(work.judgements.map((judgement) => [judgement.miner, judgement]));
-  const folds = networkFolds(state.genesis.proof.variant, policy, window.fold!.rho);
+  const folds = foldPolicy(policy, window.fold!.rho);
   const results: MinerResult[] = [];
   for (const miner of window.enrolments.miners()) {
     const judgement = judgements.get(miner);
@@ -52,12 +54,6 @@ export async function assembleVerdict(
     rewardRoot: toHex(state.rewardRootAfter(results)),
     update: work.update,
   };
-}
-
-/** The public fold inputs of a network's proof variant. */
-export function networkFolds(variant: 'folds' | 'digest', policy: Policy, rho: bigint): bigint[] {
-  const folds = foldVectors(policy, rho);
-  return variant === 'folds' ? folds : [foldDigest(folds)];
 }
 
 function rejectedCommit(
@@ -111,22 +107,20 @@ async function firstBadProof(
   window: WindowState,
   miner: Hex,
   expected: Opening,
-  folds: readonly bigint[],
+  folds: PolicyFolds,
   checkProof: CheckProof,
   onValid: () => void,
 ): Promise<Rejection | null> {
-  for (const [part, { statementDigest }] of expected.parts.entries()) {
+  for (const [part, statement] of expected.parts.entries()) {
     const posted = window.proofs.get(miner)?.[part] ?? [];
     const { slot, step } = expected.challenges[part * state.genesis.stepsPerProof]!;
     if (posted.length === 0) return { code: 'PROOF_MISSING', slot, step, part };
     const failures: Rejection[] = [];
+    const signals = publicSignals(
+      publicInputs({ spec: circuitSpec(state.genesis), rho: window.fold!.rho, folds, ...statement }),
+    );
     for (const proof of posted) {
-      const failure = await proofFailure(
-        state,
-        proof,
-        [statementDigest, window.fold!.rho, ...folds],
-        checkProof,
-      );
+      const failure = await proofFailure(state, proof, signals, checkProof);
       if (failure === null) break;
       failures.push({ ...failure, slot, step, part });
     }
