@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { layerInputs } from '../../src/policy/architecture.ts';
 import { trace } from '../../src/policy/forward.ts';
 import { generateCircuit } from '../../src/proofs/circuit.ts';
-import { foldDigest, foldVectors, rhoFrom } from '../../src/proofs/fold.ts';
-import { FIELD_ORDER, signedToField, sponge, spongeDomain } from '../../src/proofs/poseidon.ts';
+import { FIELD_ORDER, signedToField } from '../../src/proofs/field.ts';
+import { foldDigest, foldObservations, foldPolicy, rhoFrom } from '../../src/proofs/fold.ts';
+import { sponge, spongeDomain } from '../../src/proofs/poseidon.ts';
 import { contextElement, statementDigest, traceDigest } from '../../src/proofs/statement.ts';
 import type { CircuitSpec } from '../../src/proofs/types.ts';
 import { circuitLayout, layerWidths, packFields } from '../../src/proofs/widths.ts';
@@ -65,7 +65,13 @@ describe('the digests of a proof', () => {
   const policy = randomPolicy(ARCHITECTURE, random);
   const steps = randomSteps(policy, 2, random);
   const accumulators = () => steps.map((step) => trace(policy, step.observation));
-  const statement = { architecture: ARCHITECTURE, context: 1n, traceDigest: 2n, steps };
+  const statement = {
+    architecture: ARCHITECTURE,
+    context: 1n,
+    traceDigest: 2n,
+    observationFolds: [4n],
+    steps,
+  };
 
   it('change with any accumulator of any step', () => {
     const digests = new Set([traceDigest(ARCHITECTURE, accumulators())]);
@@ -99,15 +105,13 @@ describe('the digests of a proof', () => {
 
   it('change with every value that a step states', () => {
     const [a, b] = [steps[0]!, steps[1]!];
-    const x = a.observation.slice();
-    x[2] = x[2] === 127 ? 126 : x[2]! + 1;
     const g = a.noise.slice();
     g[1] = g[1]! === 12_066 ? 12_065 : g[1]! + 1;
     const variants = [
       statement,
       { ...statement, context: 2n },
       { ...statement, traceDigest: 3n },
-      { ...statement, steps: [{ ...a, observation: x }, b] },
+      { ...statement, observationFolds: [5n] },
       { ...statement, steps: [{ ...a, noise: g }, b] },
       { ...statement, steps: [{ ...a, action: 1 - a.action }, b] },
       { ...statement, steps: [b, a] },
@@ -119,12 +123,20 @@ describe('the digests of a proof', () => {
   it('state no −128, no noise outside 14 bits and no action that does not exist', () => {
     const a = steps[0]!;
     const state = (change: object) => () => statementDigest({ ...statement, steps: [{ ...a, ...change }] });
-    expect(state({ observation: Int8Array.of(-128, 0, 0) })).toThrow(code('INT8_RANGE'));
+    const fold = (observation: Int8Array) => () =>
+      foldObservations(ARCHITECTURE, foldPolicy(policy, 5n), [observation]);
+    expect(fold(Int8Array.of(-127, 0, 127))).not.toThrow();
+    expect(fold(Int8Array.of(-128, 0, 0))).toThrow(code('INT8_RANGE'));
+    expect(fold(Int8Array.of(1, 2))).toThrow(code('WITNESS_FAILED'));
     expect(state({ noise: Int32Array.of(-4097, 0) })).toThrow(code('WITNESS_FAILED'));
     expect(state({ noise: Int32Array.of(0, 12_288) })).toThrow(code('WITNESS_FAILED'));
     expect(state({ action: 2 })).toThrow(code('WITNESS_FAILED'));
     expect(state({ action: -1 })).toThrow(code('WITNESS_FAILED'));
-    expect(state({ observation: Int8Array.of(1, 2) })).toThrow(code('WITNESS_FAILED'));
+  });
+
+  it('take an observation fold for each fold equation', () => {
+    expect(() => statementDigest({ ...statement, observationFolds: [] })).toThrow(RangeError);
+    expect(() => statementDigest({ ...statement, observationFolds: [1n, 2n] })).toThrow(RangeError);
   });
 
   it('reject an opening that is not a field element', () => {
@@ -151,53 +163,55 @@ describe('a sponge', () => {
   it('takes field elements only', () => {
     expect(() => sponge(0n, [FIELD_ORDER])).toThrow(RangeError);
     expect(() => sponge(0n, [-1n])).toThrow(RangeError);
-    expect(() => sponge(0n, [])).toThrow(RangeError);
+  });
+
+  it('of no elements is its domain', () => {
+    expect(sponge(7n, [])).toBe(7n);
+  });
+
+  it('absorbs sixteen elements a block', () => {
+    const elements = Array.from({ length: 17 }, (_, i) => BigInt(i));
+    expect(sponge(7n, elements)).toBe(sponge(sponge(7n, elements.slice(0, 16)), [16n]));
   });
 });
 
 describe('fold vectors', () => {
-  it('satisfy Freivalds’ identity for every layer of honest steps', () => {
+  it('satisfy Freivalds’ identity over all layers of honest steps', () => {
     const random = new Seeded(31);
     for (let i = 0; i < 20; i++) {
       const policy = randomPolicy(CARTPOLE, random);
       const rho = BigInt(random.word()) ** 7n;
-      const folds = foldVectors(policy, rho);
+      const folds = foldPolicy(policy, rho);
       const [step] = randomSteps(policy, 1, random);
       const layers = trace(policy, step!.observation);
-      let x = Array.from(step!.observation, BigInt);
-      let at = 0;
-      for (const [l, layer] of CARTPOLE.layers.entries()) {
-        let left = 0n;
-        let power = 1n;
-        for (const y of layers[l]!) {
-          power = (power * rho) % FIELD_ORDER;
-          left += power * BigInt(y);
-        }
-        const right = x.reduce(
-          (sum, value, j) => sum + folds[at + j]! * value,
-          folds[at + layerInputs(layer)]!,
-        );
-        expect(signedToField(left)).toBe(signedToField(right));
-        at += layerInputs(layer) + 1;
-        const half = 2 ** (layer.shift - 1);
-        x = Array.from(layers[l]!, (y) =>
-          BigInt(Math.min(Math.max(Math.floor((y + half) / 2 ** layer.shift), 0), 127)),
-        );
+      let left = 0n;
+      let power = 1n;
+      for (const y of layers.flatMap((rows) => [...rows])) {
+        power = (power * rho) % FIELD_ORDER;
+        left += power * BigInt(y);
       }
-      expect(at).toBe(folds.length);
+      const activations = layers.slice(0, -1).flatMap((rows, l) => {
+        const { shift } = CARTPOLE.layers[l]!;
+        return [...rows].map((y) => Math.min(Math.max(Math.floor(y / 2 ** shift + 0.5), 0), 127));
+      });
+      expect(folds.circuit).toHaveLength(activations.length);
+      const right = activations.reduce((sum, x, j) => sum + folds.circuit[j]! * BigInt(x), 0n);
+      const [known] = foldObservations(CARTPOLE, folds, [step!.observation]);
+      expect(signedToField(left - right)).toBe(known);
     }
   });
 
   it('need a rho that is neither zero nor beyond the field', () => {
     const policy = randomPolicy(ARCHITECTURE, new Seeded(1));
-    for (const rho of [0n, FIELD_ORDER, -1n]) expect(() => foldVectors(policy, rho)).toThrow(RangeError);
+    for (const rho of [0n, FIELD_ORDER, -1n]) expect(() => foldPolicy(policy, rho)).toThrow(RangeError);
   });
 
   it('have a digest that changes with each of them', () => {
     const policy = randomPolicy(ARCHITECTURE, new Seeded(1));
-    const folds = foldVectors(policy, 12_345n);
-    const digests = folds.map((value, i) => foldDigest(folds.with(i, value + 1n)));
-    expect(new Set([foldDigest(folds), ...digests]).size).toBe(folds.length + 1);
+    const folds = foldPolicy(policy, 12_345n);
+    const { circuit } = folds;
+    const digests = circuit.map((value, i) => foldDigest({ ...folds, circuit: circuit.with(i, value + 1n) }));
+    expect(new Set([foldDigest(folds), ...digests]).size).toBe(circuit.length + 1);
   });
 });
 
@@ -231,12 +245,12 @@ describe('the inputs of a proof', () => {
   it('are the statement, rho and the fold vectors, or their digest alone, in that order', () => {
     for (const variant of ['folds', 'digest'] as const) {
       const spec: CircuitSpec = { architecture: ARCHITECTURE, stepsPerProof: 2, variant };
-      const folds = foldVectors(policy, 77n);
+      const folds = foldPolicy(policy, 77n);
       const inputs = publicInputs({ spec, rho: 77n, folds, context: 1n, traceDigest: 2n, steps });
       const signals = publicSignals(inputs);
       expect(signals).toHaveLength(generateCircuit(spec).publicCount);
       expect(signals.slice(0, 2)).toEqual([inputs.statementDigest, 77n]);
-      expect(signals.slice(2)).toEqual(variant === 'folds' ? folds : [foldDigest(folds)]);
+      expect(signals.slice(2)).toEqual(variant === 'folds' ? folds.circuit : [foldDigest(folds)]);
     }
   });
 
@@ -279,13 +293,14 @@ describe('the circuit generator', () => {
   it('refuses a layout that breaks a rule of widths', () => {
     const layout = circuitLayout(spec);
     const [first, second] = layout.layers;
+    const layer = (change: object) => ({ layers: [{ ...first!, ...change }, second!] });
     for (const change of [
-      { width: first!.width - 1 },
+      layer({ width: first!.width - 1 }),
+      layer({ offset: first!.offset + 1 }),
       { stride: first!.width - 1 },
-      { offset: first!.offset + 1 },
       { folded: 0 },
     ]) {
-      const shape = { ...layout, layers: [{ ...first!, ...change }, second!] };
+      const shape = { ...layout, ...change };
       expect(() => generateCircuit(spec, shape)).toThrow(code('CIRCUIT_UNSOUND'));
     }
   });

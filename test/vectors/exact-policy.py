@@ -148,14 +148,19 @@ def run_arrays(architecture, tensors, observation):
 
 
 def fold(architecture, tensors, rho):
-    """Fold vectors by definition: what each input adds to the sum of all outputs, output o weighing rho^(o+1)."""
-    folds = []
+    """Fold vectors by definition: what each input of a layer adds to the sum of all accumulators, number o of the whole
+    network weighing rho^(o+1): a list for each layer, and the sum of all biases."""
+    vectors, constant, first = [], 0, 1
     for layer, (weight, bias) in zip(architecture["layers"], tensors):
         inputs = layer["in"] if layer["type"] == "dense" else layer["height"] * layer["width"] * layer["cin"]
         images = [linear(layer, weight, unit) for unit in np.eye(inputs, dtype=np.int64)]
-        for image in [*images, np.tile(bias, len(images[0]) // len(bias))]:
-            folds.append(sum(pow(rho, o + 1, FIELD) * int(v) for o, v in enumerate(image)) % FIELD)
-    return folds
+        rows = len(images[0])
+        powers = [pow(rho, first + o, FIELD) for o in range(rows)]
+        weigh = lambda image: sum(power * int(v) for power, v in zip(powers, image)) % FIELD
+        vectors.append([weigh(image) for image in images])
+        constant += weigh(np.tile(bias, rows // len(bias)))
+        first += rows
+    return vectors, constant % FIELD
 
 
 def conv(height, width, cin, cout, kernel, stride, shift, bias_max):
@@ -196,7 +201,8 @@ def convolution_vectors():
         observation = [(i * 53 + 7) % 255 - 127 for i in range(count)]
         accumulators, logits = run_arrays(architecture, tensors, observation)
         trace = b"".join(struct.pack(f"<{len(y)}i", *y) for y in accumulators)
-        folds = fold(architecture, tensors, rho)
+        by_layer, constant = fold(architecture, tensors, rho)
+        folds = [*by_layer[0], constant, *(value for vector in by_layer[1:] for value in vector)]
         vectors.append(
             {
                 "architecture": architecture,
@@ -211,6 +217,7 @@ def convolution_vectors():
                 "foldCount": len(folds),
                 "folds": [f"0x{value:064x}" for value in folds[:8]],
                 "foldsSha256": "0x" + sha256(*(value.to_bytes(32, "big") for value in folds)).hex(),
+                "observationFold": f"0x{(sum(v * x for v, x in zip(by_layer[0], observation)) + constant) % FIELD:064x}",
             }
         )
     return vectors

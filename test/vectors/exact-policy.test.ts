@@ -7,7 +7,7 @@ import { forward, trace } from '../../src/policy/forward.ts';
 import { parseArchitecture } from '../../src/policy/quantiser.ts';
 import { noise, sample } from '../../src/policy/sampler.ts';
 import { policyRoot, tensorBytes } from '../../src/policy/snapshot.ts';
-import { foldVectors } from '../../src/proofs/fold.ts';
+import { foldObservations, foldPolicy } from '../../src/proofs/fold.ts';
 import { bigToBytes, fromHex, toHex } from '../../src/protocol/bytes.ts';
 import { canonicalBytes, canonicalText } from '../../src/protocol/canonical.ts';
 import { sha256, tag } from '../../src/protocol/hash.ts';
@@ -32,6 +32,7 @@ interface ConvolutionVector {
   foldCount: number;
   folds: string[];
   foldsSha256: string;
+  observationFold: string;
 }
 
 /** The policies of PROTOCOL's test vectors: integers from small formulas. */
@@ -96,10 +97,14 @@ describe.each(vectors.convolutions as ConvolutionVector[])(
     });
 
     test('fold vectors are the vector’s', () => {
-      const folds = foldVectors(policy, BigInt(vector.rho)).map((value) => bigToBytes(value, 32));
+      const policyFolds = foldPolicy(policy, BigInt(vector.rho));
+      const { observation: first, constant, circuit } = policyFolds;
+      const folds = [...first, constant, ...circuit].map((value) => bigToBytes(value, 32));
       expect(folds).toHaveLength(vector.foldCount);
       expect(folds.slice(0, 8).map(toHex)).toEqual(vector.folds);
       expect(toHex(sha256(...folds))).toBe(vector.foldsSha256);
+      const known = foldObservations(vector.architecture, policyFolds, [observation]);
+      expect(known.map((value) => toHex(bigToBytes(value, 32)))).toEqual([vector.observationFold]);
     });
   },
 );

@@ -1,5 +1,7 @@
+import * as lite from 'poseidon-lite';
 import { describe, expect, it } from 'vitest';
-import { sponge } from '../../src/proofs/poseidon.ts';
+import { FIELD_ORDER } from '../../src/proofs/field.ts';
+import { poseidon } from '../../src/proofs/poseidon.ts';
 
 /** From the tests of iden3’s circomlibjs, test/poseidon.js: https://github.com/iden3/circomlibjs */
 const KNOWN: { inputs: bigint[]; hash: bigint }[] = [
@@ -15,10 +17,24 @@ const KNOWN: { inputs: bigint[]; hash: bigint }[] = [
   },
 ];
 
-describe('a sponge of one block', () => {
+describe('Poseidon with a capacity of zero', () => {
   for (const { inputs, hash } of KNOWN) {
-    it(`is circomlib's Poseidon of its start and its elements: ${inputs.join(' ')}`, () => {
-      expect(sponge(inputs[0]!, inputs.slice(1))).toBe(hash);
+    it(`is circomlib's: ${inputs.join(' ')}`, () => {
+      expect(poseidon(0n, inputs)).toBe(hash);
     });
   }
+
+  it('is poseidon-lite’s at every width, with its own tables and full matrices', () => {
+    const { poseidon1, poseidon2, poseidon3, poseidon4, poseidon5, poseidon6, poseidon7, poseidon8 } = lite;
+    const { poseidon9, poseidon10, poseidon11, poseidon12, poseidon13, poseidon14, poseidon15, poseidon16 } =
+      lite;
+    const others = [
+      ...[poseidon1, poseidon2, poseidon3, poseidon4, poseidon5, poseidon6, poseidon7, poseidon8],
+      ...[poseidon9, poseidon10, poseidon11, poseidon12, poseidon13, poseidon14, poseidon15, poseidon16],
+    ];
+    for (const [index, other] of others.entries()) {
+      const inputs = Array.from({ length: index + 1 }, (_, i) => (FIELD_ORDER - 1n) / BigInt(i + 1));
+      expect(poseidon(0n, inputs)).toBe(other(inputs));
+    }
+  });
 });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Architecture, Policy } from '../../src/policy/architecture.ts';
 import { trace } from '../../src/policy/forward.ts';
 import { generateCircuit } from '../../src/proofs/circuit.ts';
-import { foldDigest, foldVectors, rhoFrom } from '../../src/proofs/fold.ts';
+import { foldDigest, foldObservations, foldPolicy, rhoFrom } from '../../src/proofs/fold.ts';
 import { sponge, spongeDomain } from '../../src/proofs/poseidon.ts';
 import { contextElement, statementDigest, traceDigest } from '../../src/proofs/statement.ts';
 import { circuitLayout, packFields } from '../../src/proofs/widths.ts';
@@ -26,8 +26,10 @@ const vectors = JSON.parse(readFileSync(new URL('./proof.json', import.meta.url)
   steps: { observation: number[]; noise: number[]; action: number }[];
   accumulators: number[][][];
   widths: object[];
+  stride: number;
+  folded: number;
   compareBits: number;
-  spongeDomains: { trace1: string; statement3: string; fold9: string };
+  spongeDomains: { trace1: string; statement4: string; fold4: string };
   sponge17: { digest: string };
   tracePacked: string[];
   traceDigest: string;
@@ -35,6 +37,9 @@ const vectors = JSON.parse(readFileSync(new URL('./proof.json', import.meta.url)
   statementPacked: string[];
   statementDigest: string;
   rho: string;
+  observationVector: string[];
+  constant: string;
+  observationFolds: string[];
   folds: string[];
   foldDigest: string;
 };
@@ -69,13 +74,14 @@ describe('the proof’s vectors', () => {
 
   it('give the layers’ widths', () => {
     expect(layout.layers).toMatchObject(vectors.widths);
-    expect(layout.compareBits).toBe(vectors.compareBits);
+    const { stride, folded, compareBits } = vectors;
+    expect(layout).toMatchObject({ stride, folded, compareBits });
   });
 
   it('give the sponges’ domains and a sponge of two blocks', () => {
     expect(hex(spongeDomain('trace', 1))).toBe(vectors.spongeDomains.trace1);
-    expect(hex(spongeDomain('statement', 3))).toBe(vectors.spongeDomains.statement3);
-    expect(hex(spongeDomain('fold', 9))).toBe(vectors.spongeDomains.fold9);
+    expect(hex(spongeDomain('statement', 4))).toBe(vectors.spongeDomains.statement4);
+    expect(hex(spongeDomain('fold', 4))).toBe(vectors.spongeDomains.fold4);
     const elements = Array.from({ length: 17 }, (_, i) => BigInt(i + 1));
     expect(hex(sponge(1n, elements))).toBe(vectors.sponge17.digest);
   });
@@ -89,30 +95,37 @@ describe('the proof’s vectors', () => {
     expect(hex(traceDigest(architecture, accumulators))).toBe(vectors.traceDigest);
   });
 
-  it('give the context and the statement digest', () => {
+  it('give the context and the packed statement', () => {
     const { part, challenges } = vectors;
     const context = contextElement({ ...ids, miner: fromHex(vectors.miner), part, challenges });
     expect(hex(context)).toBe(vectors.context);
-    const values = vectors.steps.flatMap(({ observation, noise, action }) => [
-      ...observation.map((x) => x + 127),
-      ...noise.map((g) => g + 4096),
-      action,
-    ]);
+    const values = vectors.steps.flatMap(({ noise, action }) => [...noise.map((g) => g + 4096), action]);
     expect(packFields(values, layout.statementFields).map(hex)).toEqual(vectors.statementPacked);
-    const digest = statementDigest({ architecture, context, traceDigest: field(vectors.traceDigest), steps });
-    expect(hex(digest)).toBe(vectors.statementDigest);
   });
 
-  it('give rho, the fold vectors and their digest', () => {
+  it('give rho, the fold vectors and their digest, the observations’ fold and the statement digest', () => {
     const rho = rhoFrom({
       ...ids,
       challengeSeed: fromHex(vectors.challengeSeed),
       openingsRoot: fromHex(vectors.openingsRoot),
     });
     expect(hex(rho)).toBe(vectors.rho);
-    const folds = foldVectors(policy, rho);
-    expect(folds.map(hex)).toEqual(vectors.folds);
+    const folds = foldPolicy(policy, rho);
+    expect(folds.observation.map(hex)).toEqual(vectors.observationVector);
+    expect(hex(folds.constant)).toBe(vectors.constant);
+    expect(folds.circuit.map(hex)).toEqual(vectors.folds);
     expect(hex(foldDigest(folds))).toBe(vectors.foldDigest);
+    const observations = steps.map(({ observation }) => observation);
+    const observationFolds = foldObservations(architecture, folds, observations);
+    expect(observationFolds.map(hex)).toEqual(vectors.observationFolds);
+    const digest = statementDigest({
+      architecture,
+      context: field(vectors.context),
+      traceDigest: field(vectors.traceDigest),
+      observationFolds,
+      steps,
+    });
+    expect(hex(digest)).toBe(vectors.statementDigest);
   });
 
   it('satisfy the circuit, with the public signals in the documented order', async () => {
