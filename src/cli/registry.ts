@@ -16,6 +16,7 @@ export const COMMANDS = [
   { name: 'audit', summary: 'Replays a network from genesis and names the first divergence' },
   { name: 'env', summary: 'Lists, describes or plays the environments' },
   { name: 'inspect', summary: 'Shows a rollout, proof, patch or policy of a network' },
+  { name: 'circuit', summary: 'Builds the circuit of a policy network, or shows what it costs' },
   { name: 'doctor', summary: 'Checks what this machine can do' },
 ] as const;
 

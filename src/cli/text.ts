@@ -28,3 +28,18 @@ export function beside(left: string, text: string, width: number): string[] {
   const indent = columns(left);
   return wrap(text, width - indent).map((line, i) => (i === 0 ? left : ' '.repeat(indent)) + line);
 }
+
+/** Rows in columns two blanks apart; a column whose cells below the first row are all numbers is aligned to the right. */
+export function table(rows: readonly (readonly string[])[]): string[] {
+  const count = Math.max(...rows.map((row) => row.length));
+  const layout = Array.from({ length: count }, (_, i) => ({
+    width: Math.max(...rows.map((row) => columns(row[i] ?? ''))),
+    right: rows.slice(1).every((row) => /^[\d.,%]*$/.test(row[i] ?? '')),
+  }));
+  return rows.map((row) =>
+    layout
+      .map(({ width, right }, i) => (right ? (row[i] ?? '').padStart(width) : pad(row[i] ?? '', width)))
+      .join('  ')
+      .trimEnd(),
+  );
+}

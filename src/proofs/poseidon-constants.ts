@@ -9,7 +9,9 @@ import { FIELD_ORDER, inverse, inverses } from './field.ts';
 export const FULL_ROUNDS = 8;
 
 /** By width t: index 0 is t = 2. */
-const PARTIAL_ROUNDS = [56, 57, 56, 60, 60, 63, 64, 63, 60, 66, 60, 65, 70, 60, 64, 68] as const;
+export const POSEIDON_PARTIAL_ROUNDS = [
+  56, 57, 56, 60, 60, 63, 64, 63, 60, 66, 60, 65, 70, 60, 64, 68,
+] as const;
 
 const FIELD_BITS = 254;
 
@@ -40,7 +42,7 @@ const cache = new Map<number, PoseidonConstants>();
 export function poseidonConstants(width: number): PoseidonConstants {
   const known = cache.get(width);
   if (known !== undefined) return known;
-  const rounds = PARTIAL_ROUNDS[width - 2];
+  const rounds = POSEIDON_PARTIAL_ROUNDS[width - 2];
   if (rounds === undefined) throw new RangeError(`Poseidon has no width ${width}`);
   const grain = grainElements(width, rounds);
   const constants = Array.from({ length: FULL_ROUNDS + rounds }, () =>
