@@ -1,65 +1,79 @@
-import { readFileSync, statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { recipe } from '../params/recipes.ts';
-import type { Architecture } from '../policy/architecture.ts';
-import { parseArchitecture } from '../policy/quantiser.ts';
+import { type Architecture, architectureSchema } from '../policy/architecture.ts';
 import type { CircuitSpec } from '../proofs/types.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { findEnvironment } from './env-find.ts';
 
-/** The most bytes of an architecture file: sixteen layers take two thousand. */
-const MAX_FILE_BYTES = 65_536;
-
-/** Flags that specify a circuit. */
+/** Flags that name a circuit; `readSpec` makes its specification of them. */
 export const circuitSpecFlags = {
-  architecture: z.string().min(1).optional().describe('JSON file of the policy network'),
   environment: z
     .string()
     .min(1)
+    .max(64)
     .optional()
-    .describe('instead: the network that this environment’s recipe trains; `grail env list` names them'),
+    .describe('the circuit of an environment’s recipe; `grail env list` names them'),
+  architecture: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'the circuit of an architecture: a JSON file as genesis has it (docs/PROTOCOL.md, Architecture)',
+    ),
   steps: z
     .int()
     .min(1)
-    .max(1024)
+    .max(64)
     .optional()
-    .describe('B: steps that one proof covers (default: the environment’s recipe’s, else 8)'),
+    .describe('B: steps that one proof covers (default with --environment: its recipe’s)'),
   variant: z
     .enum(['folds', 'digest'])
     .default('folds')
-    .describe('how fold vectors enter: as public inputs, or as their digest (for contracts)'),
+    .describe('fold vectors as public inputs, or their digest'),
 };
 
-export interface CircuitSpecFlags {
-  readonly architecture?: string | undefined;
-  readonly environment?: string | undefined;
-  readonly steps?: number | undefined;
-  readonly variant: 'folds' | 'digest';
-}
+const flagsSchema = z.strictObject(circuitSpecFlags);
+
+/** What the command line gives for `circuitSpecFlags`. */
+export type CircuitSpecFlags = z.output<typeof flagsSchema>;
 
 /**
- * The specification that the flags give.
- * @throws GrailError USAGE without a network or with two, or for a file that cannot be read; POLICY_INVALID for a network that
- *   breaks a rule; what `findEnvironment` throws
+ * The circuit specification that the flags name.
+ * @throws GrailError USAGE when they name none or two, NOT_FOUND for a file or environment that is not there,
+ *   POLICY_INVALID for an architecture that breaks a rule
  */
-export function readSpec(flags: CircuitSpecFlags): CircuitSpec {
-  if ((flags.architecture === undefined) === (flags.environment === undefined)) {
-    throw new GrailError('USAGE', 'name the network by --architecture FILE or by --environment ID');
+export async function readSpec(flags: CircuitSpecFlags): Promise<CircuitSpec> {
+  const { environment, architecture: file, steps, variant } = flags;
+  if ((environment === undefined) === (file === undefined)) {
+    throw usage('give either --environment or --architecture', '--environment');
   }
-  const { architecture, stepsPerProof } =
-    flags.architecture === undefined
-      ? recipe(findEnvironment(flags.environment!).id, 'ppo')
-      : { architecture: readArchitecture(flags.architecture), stepsPerProof: 8 };
-  return { architecture, stepsPerProof: flags.steps ?? stepsPerProof, variant: flags.variant };
+  if (environment !== undefined) {
+    const { architecture, stepsPerProof } = recipe(findEnvironment(environment).id, 'ppo');
+    return { architecture, stepsPerProof: steps ?? stepsPerProof, variant };
+  }
+  if (steps === undefined) throw usage('--architecture needs --steps', '--steps');
+  return { architecture: await readArchitecture(file!), stepsPerProof: steps, variant };
 }
 
-function readArchitecture(path: string): Architecture {
+async function readArchitecture(file: string): Promise<Architecture> {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new GrailError('NOT_FOUND', `${file} cannot be read`, { file }, { cause });
+  });
+  const invalid = (reason: string) =>
+    new GrailError('POLICY_INVALID', `${file} is no architecture: ${reason}`, { file });
   let value: unknown;
   try {
-    if (statSync(path).size > MAX_FILE_BYTES) throw new Error(`it has more than ${MAX_FILE_BYTES} bytes`);
-    value = JSON.parse(readFileSync(path, 'utf8'));
+    value = JSON.parse(text);
   } catch (error) {
-    throw new GrailError('USAGE', `cannot read the network in ${path}: ${(error as Error).message}`);
+    throw invalid((error as Error).message);
   }
-  return parseArchitecture(value);
+  const parsed = architectureSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  throw invalid(`${issue.path.join('.') || 'document'}: ${issue.message}`);
+}
+
+function usage(message: string, flag: string): GrailError {
+  return new GrailError('USAGE', message, { flag });
 }
