@@ -1,10 +1,13 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { z } from 'zod';
 import { recipe } from '../params/recipes.ts';
 import { type Architecture, architectureSchema } from '../policy/architecture.ts';
 import type { CircuitSpec } from '../proofs/types.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { findEnvironment } from './env-find.ts';
+
+/** The most bytes of an architecture's file: sixteen layers take two thousand. */
+const MAX_FILE_BYTES = 65_536;
 
 /** Flags that name a circuit; `readSpec` makes its specification of them. */
 export const circuitSpecFlags = {
@@ -57,11 +60,14 @@ export async function readSpec(flags: CircuitSpecFlags): Promise<CircuitSpec> {
 }
 
 async function readArchitecture(file: string): Promise<Architecture> {
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+  const unreadable = (cause: unknown) => {
     throw new GrailError('NOT_FOUND', `${file} cannot be read`, { file }, { cause });
-  });
+  };
   const invalid = (reason: string) =>
     new GrailError('POLICY_INVALID', `${file} is no architecture: ${reason}`, { file });
+  const { size } = await stat(file).catch(unreadable);
+  if (size > MAX_FILE_BYTES) throw invalid(`it has ${size} bytes, more than ${MAX_FILE_BYTES}`);
+  const text = await readFile(file, 'utf8').catch(unreadable);
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -37,7 +37,7 @@ grail circuit source --environment cartpole > main.circom
   }),
   async run({ positionals: { action }, flags, ...io }) {
     useNodeSha256();
-    const spec = readSpec(flags);
+    const spec = await readSpec(flags);
     if (action === 'source') {
       for (const line of generateCircuit(spec).source.trimEnd().split('\n')) io.out(line);
     } else if (action === 'info') {
