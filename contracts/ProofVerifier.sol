@@ -34,7 +34,7 @@ interface IProofVerifier {
     function verify(bytes calldata proof, uint256[] calldata signals) external view returns (bool);
 
     /// How many signals the key has.
-    function signalCount() external view returns (uint256);
+    function signalCount() external pure returns (uint256);
 
     /// SHA-256 of the verification key's canonical JSON: what a genesis pins.
     function verificationKeyHash() external view returns (bytes32);

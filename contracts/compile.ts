@@ -1,9 +1,11 @@
 /**
- * Compiles Solidity with this folder's settings and prints what comes out, to compare with what stands on a chain.
+ * Compiles Solidity with this folder's settings and prints what comes out, to compare with what stands on a chain. Imports are
+ * read from disk.
  *
  *     node contracts/compile.ts FILE.sol
  */
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import solc from 'solc';
 import { fromHex, type Hex, toHex, utf8 } from '../src/protocol/bytes.ts';
 import { sha256 } from '../src/protocol/hash.ts';
@@ -40,21 +42,22 @@ export const COMPILER: string = solc.version();
 /**
  * The contracts of one source file that can be deployed, by name. The same text gives the same bytes: they contain no
  * hash of paths or comments.
+ * @param path where the text stands or would stand: relative imports start from it
  * @throws Error with the compiler's messages, warnings included
  */
-export function compileSolidity(source: string): ReadonlyMap<string, CompiledContract> {
+export function compileSolidity(source: string, path = 'source.sol'): ReadonlyMap<string, CompiledContract> {
   const settings = JSON.parse(readFileSync(new URL('settings.json', import.meta.url), 'utf8')) as object;
   const input = {
     language: 'Solidity',
-    sources: { 'source.sol': { content: source } },
+    sources: { [path]: { content: source } },
     settings: {
       ...settings,
       outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object', 'evm.deployedBytecode.object'] } },
     },
   };
-  const output = JSON.parse(solc.compile(JSON.stringify(input))) as Output;
+  const output = JSON.parse(solc.compile(JSON.stringify(input), { import: readImport })) as Output;
   if (output.errors) throw new Error(output.errors.map((error) => error.formattedMessage).join('\n'));
-  const contracts = Object.entries(output.contracts!['source.sol']!).flatMap(([name, { abi, evm }]) => {
+  const contracts = Object.entries(output.contracts![path]!).flatMap(([name, { abi, evm }]) => {
     const { bytecode, deployedBytecode } = evm;
     if (bytecode.object === '') return [];
     const contract: CompiledContract = {
@@ -68,6 +71,14 @@ export function compileSolidity(source: string): ReadonlyMap<string, CompiledCon
   return new Map(contracts);
 }
 
+function readImport(path: string): { contents: string } | { error: string } {
+  try {
+    return { contents: readFileSync(path, 'utf8') };
+  } catch (error) {
+    return { error: String(error) };
+  }
+}
+
 if (process.argv[1] === import.meta.filename) {
   useNodeSha256();
   const [path] = process.argv.slice(2);
@@ -76,12 +87,14 @@ if (process.argv[1] === import.meta.filename) {
     process.exit(2);
   }
   const source = readFileSync(path, 'utf8');
-  const contracts = [...compileSolidity(source).values()].map(({ name, creation, runtime }) => ({
-    name,
-    runtimeBytes: (runtime.length - 2) / 2,
-    runtimeSha256: toHex(sha256(fromHex(runtime))),
-    creation,
-  }));
+  const contracts = [...compileSolidity(source, resolve(path)).values()].map(
+    ({ name, creation, runtime }) => ({
+      name,
+      runtimeBytes: (runtime.length - 2) / 2,
+      runtimeSha256: toHex(sha256(fromHex(runtime))),
+      creation,
+    }),
+  );
   const report = { compiler: COMPILER, sourceSha256: toHex(sha256(utf8(source))), contracts };
   process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
 }

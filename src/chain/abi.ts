@@ -10,7 +10,7 @@ export const PROOF_VERIFIER_ABI = [
   'error NotEnoughGas()',
   'error PrecompileMissing(uint256 precompile)',
   'function verify(bytes proof, uint256[] signals) view returns (bool)',
-  'function signalCount() view returns (uint256)',
+  'function signalCount() pure returns (uint256)',
   'function verificationKeyHash() view returns (bytes32)',
   'function insecureDev() view returns (bool)',
 ] as const;
