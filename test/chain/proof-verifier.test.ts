@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Interface } from 'ethers';
 import fc from 'fast-check';
-import { zKey } from 'snarkjs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compileSolidity } from '../../contracts/compile.ts';
 import { PROOF_VERIFIER_ABI } from '../../src/chain/abi.ts';
@@ -18,6 +17,7 @@ import { packageRoot } from '../../src/storage/package-root.ts';
 import { DIGEST_CIRCUIT, digestInput } from '../helpers/digest-circuit.ts';
 import { type Anvil, startAnvil } from '../support/anvil.ts';
 import { type Deployed, deploy, encode, outcome } from '../support/contract.ts';
+import { snarkjsArguments, snarkjsContract } from '../support/snarkjs-contract.ts';
 
 /** What a point outside the subgroup needs to be called so, the transaction's own cost included. */
 const GAS_FOR_A_VERDICT = 450_000;
@@ -246,7 +246,7 @@ describe('with too little gas', () => {
   });
 
   test('snarkjs’ own contract answers false to a valid proof, where this one says what is missing', async () => {
-    const text = await snarkjsContract();
+    const text = await snarkjsContract(artefacts.zkey);
     const plain = await deploy(node, compileSolidity(text).get('Groth16Verifier')!);
     const data = encode(plain, 'verifyProof', ...snarkjsArguments(proven));
     expect(await outcome(plain, data, undefined, 'verifyProof')).toBe('true');
@@ -347,23 +347,3 @@ contract DearPairing {
     }
 }
 `;
-
-/** The contract that snarkjs exports from the same proving key. */
-async function snarkjsContract(): Promise<string> {
-  const template = join(packageRoot(), 'node_modules', 'snarkjs', 'templates', 'verifier_groth16.sol.ejs');
-  const templates = { groth16: readFileSync(template, 'utf8') };
-  return zKey.exportSolidityVerifier(artefacts.zkey, templates as never);
-}
-
-function snarkjsArguments({ proof, publicSignals }: ProofResult): unknown[] {
-  const [ax, ay, bx1, bx0, by1, by0, cx, cy] = decodeProof(proof);
-  return [
-    [ax, ay],
-    [
-      [bx1, bx0],
-      [by1, by0],
-    ],
-    [cx, cy],
-    publicSignals,
-  ];
-}
