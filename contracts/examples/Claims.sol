@@ -36,10 +36,9 @@ contract Claims {
     /// Whether the reason of a revert says that the proof is bad. All else, no reason at all among it, says nothing.
     function isVerdict(bytes memory reason) public pure returns (bool) {
         bytes4 selector = bytes4(reason);
-        return reason.length >= 4
-            && (selector == IProofVerifier.ProofInvalid.selector || selector == IProofVerifier.PointNotInGroup.selector
-                || selector == IProofVerifier.PointAtInfinity.selector
-                || selector == IProofVerifier.CoordinateOutOfRange.selector
-                || selector == IProofVerifier.ProofLength.selector);
+        return selector == IProofVerifier.ProofInvalid.selector || selector == IProofVerifier.PointNotInGroup.selector
+            || selector == IProofVerifier.PointAtInfinity.selector
+            || selector == IProofVerifier.CoordinateOutOfRange.selector
+            || selector == IProofVerifier.ProofLength.selector;
     }
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Interface } from 'ethers';
+import { type ErrorFragment, Interface } from 'ethers';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compileSolidity } from '../../contracts/compile.ts';
@@ -42,7 +42,7 @@ beforeAll(async () => {
   verifier = await deployed(source);
 });
 
-afterAll(() => node.stop());
+afterAll(() => node?.stop());
 
 const deployed = (text: string) => deploy(node, compileSolidity(text).get('SpotCheckVerifier')!);
 
@@ -215,7 +215,8 @@ describe('the exported contract', () => {
     expect(await read('insecureDev')).toBe('true');
   });
 
-  test('has the interface that src/chain/abi.ts states', () => {
+  test('has the interface that src/chain/abi.ts states, and the selector of docs/PROTOCOL.md', () => {
+    expect(verifier.interface.getFunction('verify')!.selector).toBe('0x9649daae');
     expect(verifier.interface.format().sort()).toEqual(new Interface(PROOF_VERIFIER_ABI).format().sort());
   });
 });
@@ -245,14 +246,6 @@ describe('with too little gas', () => {
     expect(await verify(altered(OUTSIDE), undefined, GAS_FOR_A_VERDICT)).toBe('PointNotInGroup()');
   });
 
-  test('snarkjs’ own contract answers false to a valid proof, where this one says what is missing', async () => {
-    const text = await snarkjsContract(artefacts.zkey);
-    const plain = await deploy(node, compileSolidity(text).get('Groth16Verifier')!);
-    const data = encode(plain, 'verifyProof', ...snarkjsArguments(proven));
-    expect(await outcome(plain, data, undefined, 'verifyProof')).toBe('true');
-    expect(await sweep(plain, data, 300_000, 'verifyProof')).toContain('false');
-  });
-
   test('the estimated limit suffices', async () => {
     const transaction = { to: verifier.address, data: call(proven.proof) };
     const gasLimit = await node.provider.estimateGas(transaction);
@@ -260,12 +253,19 @@ describe('with too little gas', () => {
     expect((await sent.wait())!.status).toBe(1);
   });
 
-  test('a dearer pairing makes a valid proof need more gas, and does not make it a bad one', async () => {
-    const dear = compileSolidity(DEAR_PAIRING).get('DearPairing')!;
-    const { address } = await deploy(node, dear);
-    const contract = await changed('PAIRING = 0x08', `PAIRING = uint160(${address})`);
-    expect(await sweep(contract, call(proven.proof), 460_000)).toEqual(['no verdict', 'true']);
-  });
+  test.each([
+    ['pairing', 'PAIRING = 0x08', 8, 460_000],
+    ['multiplication', 'MUL = 0x07', 7, 1_300_000],
+  ])(
+    'a dearer %s makes a valid proof need more gas, and does not make it a bad one',
+    async (_, from, precompile, to) => {
+      const compiled = compileSolidity(DEAR_PRECOMPILE).get('DearPrecompile')!;
+      const dear = await deploy(node, compiled, precompile);
+      const contract = await changed(from, `${from.split(' ')[0]} = uint160(${dear.address})`);
+      expect(await sweep(contract, call(proven.proof), to)).toEqual(['no verdict', 'true']);
+      expect(await outcome(contract, call(proven.proof), 300_000)).toBe('NotEnoughGas()');
+    },
+  );
 });
 
 describe('a transaction', () => {
@@ -292,6 +292,55 @@ describe('on a chain without a precompile', () => {
   });
 });
 
+describe('snarkjs’ own contract of the same key', () => {
+  let text: string;
+  let plain: Deployed;
+  const ask = (proof: Uint8Array, publicSignals = proven.publicSignals) =>
+    encode(plain, 'verifyProof', ...snarkjsArguments({ proof, publicSignals }));
+
+  beforeAll(async () => {
+    text = await snarkjsContract(artefacts.zkey);
+    plain = await deploy(node, compileSolidity(text).get('Groth16Verifier')!);
+  });
+
+  test('agrees on every proof where gas suffices', async () => {
+    const c = decodeProof(proven.proof);
+    const cases: [proof: Uint8Array, signals?: readonly bigint[]][] = [
+      [proven.proof],
+      [other.proof, other.publicSignals],
+      [altered({ 1: BASE_FIELD - c[1], 4: BASE_FIELD - c[4], 5: BASE_FIELD - c[5] })],
+      [proven.proof, other.publicSignals],
+      [altered({ 1: BASE_FIELD - c[1] })],
+      [altered({ 7: BASE_FIELD - c[7] })],
+      [altered({ 2: c[3], 3: c[2], 4: c[5], 5: c[4] })],
+      [altered({ 0: (c[0] + 1n) % BASE_FIELD })],
+      [altered(OUTSIDE)],
+      [concat(proven.proof.subarray(0, 192), other.proof.subarray(192))],
+      [proven.proof, proven.publicSignals.map((signal) => signal + FIELD_ORDER)],
+    ];
+    for (const [proof, signals] of cases) {
+      const theirs = await outcome(plain, ask(proof, signals), undefined, 'verifyProof');
+      expect(theirs).toBe(String((await verify(proof, signals)) === 'true'));
+    }
+  });
+
+  test('answers false to a valid proof when gas is short', async () => {
+    expect(await outcome(plain, ask(proven.proof), undefined, 'verifyProof')).toBe('true');
+    const found = await sweep(plain, ask(proven.proof), 300_000, 'verifyProof');
+    expect(found).toContain('false');
+    expect(found.at(-1)).toBe('true');
+  });
+
+  test('answers a bit of the proof where the pairing precompile is missing', async () => {
+    const from = 'staticcall(sub(gas(), 2000), 8,';
+    expect(text.split(from)).toHaveLength(2);
+    const missing = text.replace(from, 'staticcall(sub(gas(), 2000), 0x0800,');
+    const contract = await deploy(node, compileSolidity(missing).get('Groth16Verifier')!);
+    expect(await outcome(contract, ask(altered({ 0: 3n })), undefined, 'verifyProof')).toBe('true');
+    expect(await outcome(contract, ask(altered({ 0: 2n })), undefined, 'verifyProof')).toBe('false');
+  });
+});
+
 describe('a contract that acts on verdicts (contracts/examples/Claims.sol)', () => {
   let claims: Deployed;
   const submit = (proof: Uint8Array, signals = proven.publicSignals) =>
@@ -315,6 +364,31 @@ describe('a contract that acts on verdicts (contracts/examples/Claims.sol)', () 
     expect(await outcome(claims, data(), undefined, 'submit')).toBe(REFUSED);
   });
 
+  const VERDICTS = [
+    'ProofLength',
+    'CoordinateOutOfRange',
+    'PointAtInfinity',
+    'PointNotInGroup',
+    'ProofInvalid',
+  ];
+  const errors = new Interface(PROOF_VERIFIER_ABI).fragments.filter(({ type }) => type === 'error');
+  test.each(errors.map((fragment) => (fragment as ErrorFragment).name))(
+    'takes %s for what it is: a verdict on the proof or none',
+    async (name) => {
+      const { inputs } = verifier.interface.getError(name)!;
+      const reason = verifier.interface.encodeErrorResult(
+        name,
+        inputs.map(() => 1),
+      );
+      const data = encode(claims, 'isVerdict', reason);
+      expect(await outcome(claims, data, undefined, 'isVerdict')).toBe(String(VERDICTS.includes(name)));
+    },
+  );
+
+  test('takes a revert without data for no verdict', async () => {
+    expect(await outcome(claims, encode(claims, 'isVerdict', '0x'), undefined, 'isVerdict')).toBe('false');
+  });
+
   test('records a valid proof as proven, and at no gas limit as refused', async () => {
     const found = await sweep(claims, submit(proven.proof), 600_000, 'submit');
     expect(found.at(-1)).toBe(PROVEN);
@@ -333,14 +407,20 @@ describe('a contract that acts on verdicts (contracts/examples/Claims.sol)', () 
   });
 });
 
-/** Costs 340,000 gas, and does what the pairing precompile does. */
-const DEAR_PAIRING = `// SPDX-License-Identifier: GPL-3.0-or-later
+/** Costs 340,000 gas, and does what the precompile does. */
+const DEAR_PRECOMPILE = `// SPDX-License-Identifier: GPL-3.0-or-later
 pragma solidity ^0.8.24;
 
-contract DearPairing {
+contract DearPrecompile {
+    address private immutable precompile;
+
+    constructor(uint160 number) {
+        precompile = address(number);
+    }
+
     fallback(bytes calldata input) external returns (bytes memory output) {
         uint256 began = gasleft();
-        (bool done, bytes memory result) = address(8).staticcall(input);
+        (bool done, bytes memory result) = precompile.staticcall(input);
         require(done);
         while (began - gasleft() < 340_000) {}
         output = result;

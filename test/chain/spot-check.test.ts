@@ -75,7 +75,7 @@ beforeAll(async () => {
   verifier = await deploy(node, compileSolidity(source).get('Check')!);
 }, 600_000);
 
-afterAll(() => node.stop());
+afterAll(() => node?.stop());
 
 const verify = (told: readonly bigint[]) => outcome(verifier, encode(verifier, 'verify', proof, told));
 
