@@ -47,6 +47,7 @@ describe('the packed package, installed elsewhere', () => {
       'bin/grail.mjs',
       'dist/src/cli/main.js',
       'circuits/spot-check.circom',
+      'contracts/ProofVerifier.sol',
       'docs',
     ]) {
       expect(existsSync(join(installed, path)), path).toBe(true);

@@ -26,6 +26,7 @@ const SOURCES = [
   'assembly',
   'bench',
   'circuits',
+  'contracts',
   'test',
   'bin',
   'package-lock.json',

@@ -1,13 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
 
-/** A program from outside npm that a suite needs. */
+/** A program that a suite needs. */
 export interface Server {
   readonly name: string;
   /** Its path, or null when it is not on this machine. */
   find(): string | null;
-  /** The Debian package that brings it. */
-  readonly debianPackage: string;
+  /** The Debian package that brings it, unless npm does. */
+  readonly debianPackage?: string;
 }
 
 const firstOf = (paths: readonly (string | undefined)[]) =>
@@ -46,11 +47,29 @@ export const vulkan: Server = {
     ]),
 };
 
+const require = createRequire(import.meta.url);
+
+/** An Ethereum node. npm brings it, as one package a platform. */
+export const anvil: Server = {
+  name: 'anvil',
+  find: () => {
+    const { platform, arch } = process;
+    const file = platform === 'win32' ? 'anvil.exe' : 'anvil';
+    const name = `@foundry-rs/anvil-${platform}-${arch === 'x64' ? 'amd64' : arch}/bin/${file}`;
+    try {
+      return require.resolve(name);
+    } catch {
+      return null;
+    }
+  },
+};
+
 /** Installs what is missing where that needs no questions: as root, with apt. */
 export function installMissing(servers: readonly Server[], log: (line: string) => void): void {
-  const missing = servers.filter((server) => server.find() === null);
-  if (missing.length === 0 || process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return;
-  const packages = missing.map(({ debianPackage }) => debianPackage);
+  const packages = servers.flatMap((server) =>
+    server.debianPackage !== undefined && server.find() === null ? [server.debianPackage] : [],
+  );
+  if (packages.length === 0 || process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return;
   log(`Installing ${packages.join(', ')} with apt …`);
   const apt = (...args: string[]) =>
     spawnSync('apt-get', ['-qq', ...args], {

@@ -1,4 +1,4 @@
-import { chromium, type Server, swiftShader, vulkan } from './servers.ts';
+import { anvil, chromium, type Server, swiftShader, vulkan } from './servers.ts';
 
 /** A folder of test/. */
 export interface Suite {
@@ -14,6 +14,7 @@ export const SUITES: readonly Suite[] = [
   { name: 'unit', workers: 2, needs: [] },
   { name: 'property', workers: 2, needs: [] },
   { name: 'integration', workers: 1, needs: [] },
+  { name: 'chain', workers: 1, needs: [anvil] },
   { name: 'browser', workers: 1, needs: [chromium] },
   { name: 'gpu', workers: 1, needs: [chromium, swiftShader, vulkan] },
 ];

@@ -1,0 +1,98 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { compileSolidity } from '../../contracts/compile.ts';
+import { exportVerifier } from '../../src/chain/export-verifier.ts';
+import type { Policy } from '../../src/policy/architecture.ts';
+import { trace } from '../../src/policy/forward.ts';
+import { policyRoot } from '../../src/policy/snapshot.ts';
+import { loadArtefacts } from '../../src/proofs/artefacts.ts';
+import { foldVectors } from '../../src/proofs/fold.ts';
+import { createProver } from '../../src/proofs/prove.ts';
+import { contextElement, type ProofContext, traceDigest } from '../../src/proofs/statement.ts';
+import type { CircuitSpec, StepStatement } from '../../src/proofs/types.ts';
+import { publicInputs, publicSignals, witnessInput } from '../../src/proofs/witness-input.ts';
+import { CARTPOLE, mlp, randomPolicy, randomSteps, Seeded } from '../helpers/steps.ts';
+import { type Anvil, startAnvil } from '../support/anvil.ts';
+import { type Deployed, deploy, encode, outcome } from '../support/contract.ts';
+
+/** The whole way: steps of a policy, their proof, and a contract that is told the statement by someone who replayed. */
+const small = mlp(
+  [
+    [3, 4, 512],
+    [4, 1, 512],
+  ],
+  2,
+);
+const spec: CircuitSpec = process.env.GRAIL_LONG
+  ? { architecture: CARTPOLE, stepsPerProof: 8, variant: 'digest' }
+  : { architecture: small, stepsPerProof: 2, variant: 'digest' };
+const random = new Seeded(11);
+const policy = randomPolicy(spec.architecture, random);
+const other = randomPolicy(spec.architecture, random);
+const steps = randomSteps(policy, spec.stepsPerProof, random);
+const rho = 0x1234567890abcdef1234567890abcdefn;
+const context: ProofContext = {
+  genesisHash: new Uint8Array(32).fill(1),
+  policyRoot: policyRoot(policy),
+  window: 5,
+  miner: new Uint8Array(20).fill(2),
+  part: 0,
+  challenges: steps.map((_, step) => ({ slot: 0, step })),
+};
+
+/** The public signals that someone makes who replayed the steps and knows their policy. */
+function signals(
+  told: { policy?: Policy; steps?: StepStatement[]; rho?: bigint; context?: ProofContext } = {},
+) {
+  const at = told.rho ?? rho;
+  return publicSignals(
+    publicInputs({
+      spec,
+      rho: at,
+      folds: foldVectors(told.policy ?? policy, at),
+      context: contextElement(told.context ?? context),
+      traceDigest: traceDigest(
+        spec.architecture,
+        steps.map(({ observation }) => trace(policy, observation)),
+      ),
+      steps: told.steps ?? steps,
+    }),
+  );
+}
+
+let node: Anvil;
+let verifier: Deployed;
+let proof: Uint8Array;
+
+beforeAll(async () => {
+  const artefacts = await loadArtefacts(spec);
+  const prover = await createProver(artefacts);
+  ({ proof } = await prover.prove(
+    witnessInput({ spec, policy, rho, context: contextElement(context), steps }),
+  ));
+  await prover.close();
+  const source = await exportVerifier(artefacts.verificationKey, { name: 'Check', insecureDev: true });
+  node = await startAnvil();
+  verifier = await deploy(node, compileSolidity(source).get('Check')!);
+}, 600_000);
+
+afterAll(() => node?.stop());
+
+const verify = (told: readonly bigint[]) => outcome(verifier, encode(verifier, 'verify', proof, told));
+
+describe('the contract of a spot check', () => {
+  test('accepts a proof of the steps that were taken, with three signals', async () => {
+    expect(signals()).toHaveLength(3);
+    expect(await verify(signals())).toBe('true');
+  });
+
+  const [first, ...rest] = steps as [StepStatement, ...StepStatement[]];
+  test.each([
+    ['another action', { steps: [{ ...first, action: 1 - first.action }, ...rest] }],
+    ['another policy', { policy: other }],
+    ['another rho', { rho: rho + 1n }],
+    ['another miner', { context: { ...context, miner: new Uint8Array(20).fill(3) } }],
+    ['another step', { context: { ...context, challenges: [...context.challenges].reverse() } }],
+  ])('refuses it for %s', async (_, told) => {
+    expect(await verify(signals(told))).toBe('ProofInvalid()');
+  });
+});
