@@ -3,6 +3,7 @@ declare module 'ffjavascript' {
   /** Points are little-endian Montgomery bytes: affine (two coordinates) or Jacobian (three). */
   export interface Group {
     readonly zeroAffine: Uint8Array;
+    readonly F: { fromObject(value: readonly bigint[]): Uint8Array };
     readonly g: Uint8Array;
     fromObject(point: readonly unknown[]): Uint8Array;
     toObject(point: Uint8Array): unknown[];
@@ -29,6 +30,13 @@ declare module 'ffjavascript' {
     /** Views of `memory`; stale once it has grown. `u32[0]` is the first free byte. */
     u8: Uint8Array;
     u32: Uint32Array;
+    /** Until `endSyncOp` what is allocated stays; then all of it is free again. */
+    startSyncOp(): void;
+    endSyncOp(): void;
+    alloc(bytes: number): number;
+    allocBuff(bytes: Uint8Array): number;
+    setBuff(pointer: number, bytes: Uint8Array): void;
+    getBuff(pointer: number, bytes: number): Uint8Array;
   }
 
   export interface Curve {
@@ -42,7 +50,11 @@ declare module 'ffjavascript' {
       readonly w: readonly Uint8Array[];
       toObject(a: Uint8Array): bigint;
     };
+    /** Bytes of prepared points. */
+    readonly prePSize: number;
+    readonly preQSize: number;
     readonly Gt: {
+      readonly n8: number;
       readonly one: Uint8Array;
       mul(a: Uint8Array, b: Uint8Array): Uint8Array;
       eq(a: Uint8Array, b: Uint8Array): boolean;

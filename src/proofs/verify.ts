@@ -1,8 +1,17 @@
 import type { Curve, Group } from 'ffjavascript';
 import { GrailError } from '../protocol/errors.ts';
+import { batchScalars, sameTail } from './batch-scalars.ts';
 import { BASE_FIELD, bn254 } from './curve.ts';
 import { decodeProof } from './encoding.ts';
-import { FIELD_ORDER } from './poseidon.ts';
+import { FIELD_ORDER } from './field.ts';
+import {
+  inG2Subgroup,
+  littleEndian,
+  millerProduct,
+  PAIRS_AT_ONCE,
+  type Pair,
+  type PreparedG2,
+} from './pairing.ts';
 import {
   type PointG1,
   type PointG2,
@@ -37,28 +46,36 @@ export interface ProofVerifier {
    *   number of signals than the key.
    */
   verify(publicSignals: readonly bigint[], proof: Uint8Array): Promise<void>;
-  /** Checks each proof on its own, in order: null where it holds, else the error that `verify` gives. */
+  /**
+   * Checks many proofs together (docs/PROTOCOL.md, Batches), 1.4 ms each instead of 5 where all are valid; other work runs in between.
+   * @returns in order: null where the proof holds, else the error that `verify` gives
+   */
   verifyMany(items: readonly ProvenStatement[]): Promise<(GrailError | null)[]>;
 }
 
-/** Prepared pairing inputs of a key; all points have been checked. */
+/** The most proofs that are checked by one equation: more are checked in turns. */
+export const MAX_BATCH = 256;
+
+/** Pairing inputs of a key; all points have been checked. */
 interface PreparedKey {
   readonly ic: readonly Uint8Array[];
-  readonly gamma: Uint8Array;
-  readonly delta: Uint8Array;
-  /** Miller loop of (α, β), before the final exponentiation. */
-  readonly alphaBeta: Uint8Array;
+  readonly alpha: Uint8Array;
+  readonly beta: PreparedG2;
+  readonly gamma: PreparedG2;
+  readonly delta: PreparedG2;
+}
+
+/** A proof whose points are of their groups and whose signals are field elements. */
+interface Candidate extends ProvenStatement {
+  readonly a: Uint8Array;
+  readonly b: Uint8Array;
+  readonly c: Uint8Array;
 }
 
 /** An affine point from canonical coordinates, or undefined when it is not a finite point on the curve. */
 function pointOn(group: Group, coordinates: readonly unknown[]): Uint8Array | undefined {
   const point = group.fromObject(coordinates);
   return !group.isZero(point) && group.isValid(point) ? point : undefined;
-}
-
-/** G1 of BN254 has no cofactor; the twist has one, so a point on it need not be of order r. */
-function inG2Subgroup(curve: Curve, point: Uint8Array): boolean {
-  return curve.G2.isZero(curve.G2.timesScalar(point, FIELD_ORDER));
 }
 
 function prepareKey(curve: Curve, key: VerificationKey): PreparedKey {
@@ -85,12 +102,10 @@ function prepareKey(curve: Curve, key: VerificationKey): PreparedKey {
   const prepared = (point: Uint8Array) => curve.prepareG2(curve.G2.toJacobian(point));
   return {
     ic: key.IC.map((point, i) => g1(point, `IC[${i}]`)),
+    alpha: g1(key.vk_alpha_1, 'vk_alpha_1'),
+    beta: prepared(g2(key.vk_beta_2, 'vk_beta_2')),
     gamma: prepared(g2(key.vk_gamma_2, 'vk_gamma_2')),
     delta: prepared(g2(key.vk_delta_2, 'vk_delta_2')),
-    alphaBeta: curve.millerLoop(
-      curve.prepareG1(curve.G1.toJacobian(g1(key.vk_alpha_1, 'vk_alpha_1'))),
-      prepared(g2(key.vk_beta_2, 'vk_beta_2')),
-    ),
   };
 }
 
@@ -119,35 +134,91 @@ function proofPoints(curve: Curve, proof: Uint8Array): { a: Uint8Array; b: Uint8
 }
 
 /**
- * A verifier of one key. It shares what proofs have in common: the key's pairings are prepared once, and the part of
+ * A verifier of one key. It shares what proofs have in common: the key's points are prepared once, and the part of
  * the public input that a window's proofs share (all signals but the first, the statement digest) is summed once as
  * long as it stays the same.
  * @throws GrailError KEY_MISMATCH when the key is malformed or one of its points is not of its group.
  */
 export async function createVerifier(key: VerificationKey): Promise<ProofVerifier> {
   const curve = await bn254();
-  const { G1, G2, Gt } = curve;
-  const { ic, gamma, delta, alphaBeta } = prepareKey(curve, parseVerificationKey(key));
+  const { G1, Gt } = curve;
+  const { ic, alpha, beta, gamma, delta } = prepareKey(curve, parseVerificationKey(key));
+  const keyHash = verificationKeyHash(key);
   let shared: { readonly signals: readonly bigint[]; readonly sum: Uint8Array } | undefined;
+
+  /** Σ scalars[i] · bases[i]; scalars of up to `bytes` bytes. */
+  function sum(bases: readonly Uint8Array[], scalars: readonly bigint[], bytes = 32): Promise<Uint8Array> {
+    const points = new Uint8Array(64 * bases.length);
+    const digits = new Uint8Array(bytes * scalars.length);
+    bases.forEach((base, i) => {
+      points.set(base, 64 * i);
+      digits.set(littleEndian(scalars[i]!, bytes), bytes * i);
+    });
+    return G1.multiExpAffine(points, digits);
+  }
 
   /** IC₀ + Σ_{i ≥ 2} signal_i · IC_i, remembered for the next proof of the window. */
   async function sharedSum(signals: readonly bigint[]): Promise<Uint8Array> {
-    if (shared?.signals.every((value, i) => value === signals[i])) return shared.sum;
-    const bases = new Uint8Array(64 * signals.length);
-    const scalars = new Uint8Array(32 * signals.length);
-    const view = new DataView(scalars.buffer);
-    signals.forEach((signal, i) => {
-      bases.set(ic[i + 2]!, 64 * i);
-      for (let word = 0; word < 4; word++) {
-        view.setBigUint64(32 * i + 8 * word, BigInt.asUintN(64, signal >> BigInt(64 * word)), true);
-      }
-    });
-    const sum = signals.length === 0 ? ic[0]! : G1.add(await G1.multiExpAffine(bases, scalars), ic[0]!);
-    shared = { signals: [...signals], sum };
-    return sum;
+    if (shared && sameTail(shared.signals, signals)) return shared.sum;
+    const tail = signals.slice(1);
+    const rest = tail.length === 0 ? ic[0]! : G1.add(await sum(ic.slice(2), tail), ic[0]!);
+    shared = { signals, sum: rest };
+    return rest;
   }
 
-  async function verify(publicSignals: readonly bigint[], proof: Uint8Array): Promise<void> {
+  /** Σ_j z_j · (IC₀ + Σ_i signal_ji · IC_i). */
+  async function publicPoint(batch: readonly Candidate[], scalars: readonly bigint[]): Promise<Uint8Array> {
+    const first = batch[0]!.publicSignals;
+    const weighted = (of: (candidate: Candidate) => bigint) =>
+      batch.reduce((total, candidate, j) => (total + scalars[j]! * of(candidate)) % FIELD_ORDER, 0n);
+    const own = G1.timesScalar(
+      ic[1]!,
+      weighted(({ publicSignals }) => publicSignals[0]!),
+    );
+    if (batch.every(({ publicSignals }) => sameTail(first, publicSignals))) {
+      return G1.add(
+        G1.timesScalar(
+          await sharedSum(first),
+          weighted(() => 1n),
+        ),
+        own,
+      );
+    }
+    const rest = first.slice(1).map((_, i) => weighted(({ publicSignals }) => publicSignals[i + 1]!));
+    return G1.add(await sum([ic[0]!, ...ic.slice(2)], [weighted(() => 1n), ...rest]), own);
+  }
+
+  /** Π e(z_j·A_j, B_j) = e(α, β)^Σz · e(public point, γ) · e(Σ z_j·C_j, δ). */
+  async function holds(batch: readonly Candidate[], scalars: readonly bigint[]): Promise<boolean> {
+    const total = scalars.reduce((all, z) => all + z, 0n) % FIELD_ORDER;
+    const pairs: Pair[] = [
+      { g1: G1.neg(G1.timesScalar(alpha, total)), g2: { prepared: beta } },
+      { g1: G1.neg(await publicPoint(batch, scalars)), g2: { prepared: gamma } },
+      {
+        g1: G1.neg(
+          await sum(
+            batch.map(({ c }) => c),
+            scalars,
+            16,
+          ),
+        ),
+        g2: { prepared: delta },
+      },
+      ...batch.map(({ a, b }, j) => ({
+        g1: scalars[j] === 1n ? a : G1.timesScalar(a, scalars[j]!),
+        g2: b,
+      })),
+    ];
+    let product = Gt.one;
+    for (let at = 0; at < pairs.length; at += PAIRS_AT_ONCE) {
+      if (at > 0) await breath();
+      product = Gt.mul(product, millerProduct(curve, pairs.slice(at, at + PAIRS_AT_ONCE)));
+    }
+    return Gt.eq(curve.finalExponentiation(product), Gt.one);
+  }
+
+  /** @throws GrailError as `verify` */
+  function parse({ publicSignals, proof }: ProvenStatement): Candidate {
     if (publicSignals.length !== key.nPublic) {
       throw new GrailError(
         'KEY_MISMATCH',
@@ -162,36 +233,55 @@ export async function createVerifier(key: VerificationKey): Promise<ProofVerifie
         });
       }
     });
-    const { a, b, c } = proofPoints(curve, proof);
-    let publicPoint = G1.toJacobian(await sharedSum(publicSignals.slice(1)));
-    publicPoint = G1.add(publicPoint, G1.timesScalar(ic[1]!, publicSignals[0]!));
-    const miller = (g1: Uint8Array, preparedG2: Uint8Array) =>
-      curve.millerLoop(curve.prepareG1(G1.toJacobian(g1)), preparedG2);
-    let product = Gt.mul(alphaBeta, miller(G1.neg(a), curve.prepareG2(G2.toJacobian(b))));
-    product = Gt.mul(product, miller(c, delta));
-    if (!G1.isZero(publicPoint)) product = Gt.mul(product, miller(publicPoint, gamma));
-    if (!Gt.eq(curve.finalExponentiation(product), Gt.one)) {
-      throw new GrailError('PROOF_INVALID', 'the proof does not verify for this statement', {
-        publicSignals: publicSignals.length,
-      });
-    }
+    return { publicSignals, proof, ...proofPoints(curve, proof) };
+  }
+
+  /** The error of a proof that does not hold by itself, null for one that does. */
+  async function single(candidate: Candidate): Promise<GrailError | null> {
+    if (await holds([candidate], [1n])) return null;
+    return new GrailError('PROOF_INVALID', 'the proof does not verify for this statement', {
+      publicSignals: key.nPublic,
+    });
+  }
+
+  /** Results of a batch: it as a whole, else its halves with scalars of their own, down to single proofs. */
+  async function settle(batch: readonly Candidate[]): Promise<(GrailError | null)[]> {
+    if (batch.length === 0) return [];
+    if (batch.length === 1) return [await single(batch[0]!)];
+    if (await holds(batch, batchScalars(keyHash, batch))) return batch.map(() => null);
+    const half = batch.length >> 1;
+    return [...(await settle(batch.slice(0, half))), ...(await settle(batch.slice(half)))];
   }
 
   return {
-    verificationKeyHash: verificationKeyHash(key),
-    verify,
+    verificationKeyHash: keyHash,
+    async verify(publicSignals, proof) {
+      const error = await single(parse({ publicSignals, proof }));
+      if (error !== null) throw error;
+    },
     async verifyMany(items) {
-      const results: (GrailError | null)[] = [];
-      for (const { publicSignals, proof } of items) {
+      const results = new Array<GrailError | null>(items.length).fill(null);
+      const candidates: { candidate: Candidate; index: number }[] = [];
+      for (const [index, item] of items.entries()) {
+        if (index > 0 && index % PAIRS_AT_ONCE === 0) await breath();
         try {
-          await verify(publicSignals, proof);
-          results.push(null);
+          candidates.push({ candidate: parse(item), index });
         } catch (error) {
           if (!(error instanceof GrailError)) throw error;
-          results.push(error);
+          results[index] = error;
         }
+      }
+      for (let at = 0; at < candidates.length; at += MAX_BATCH) {
+        const batch = candidates.slice(at, at + MAX_BATCH);
+        const settled = await settle(batch.map(({ candidate }) => candidate));
+        for (const [i, { index }] of batch.entries()) results[index] = settled[i]!;
       }
       return results;
     },
   };
+}
+
+/** Lets other work of this thread run. */
+function breath(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
 }
