@@ -9,7 +9,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { groth16 } from 'snarkjs';
+import { type Groth16Proof, groth16 } from 'snarkjs';
 import { loadCircuitArtefacts } from '../src/proofs/artefacts.ts';
 import { bn254 } from '../src/proofs/curve.ts';
 import { proofToSnarkjs } from '../src/proofs/encoding.ts';
@@ -83,7 +83,7 @@ try {
   const theirs = async () => {
     const { publicSignals, proof } = items[2]!;
     const signals = publicSignals.map(String);
-    if (!(await groth16.verify(verificationKey, signals, proofToSnarkjs(proof)))) {
+    if (!(await groth16.verify(verificationKey, signals, proofToSnarkjs(proof) as unknown as Groth16Proof))) {
       throw new Error('snarkjs refuses a valid proof');
     }
   };

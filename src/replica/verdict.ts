@@ -2,17 +2,18 @@ import type { Policy } from '../policy/architecture.ts';
 import { foldPolicy, type PolicyFolds } from '../proofs/fold.ts';
 import { digestHex, type Opening } from '../proofs/opening.ts';
 import { circuitSpec } from '../proofs/spec.ts';
+import type { ProvenStatement } from '../proofs/verify.ts';
 import { publicInputs, publicSignals } from '../proofs/witness-input.ts';
 import { fromHex, type Hex, toHex } from '../protocol/bytes.ts';
-import { GrailError, type Rejection } from '../protocol/errors.ts';
+import type { GrailError, Rejection } from '../protocol/errors.ts';
 import type { MessageOf } from '../protocol/messages.ts';
 import type { MinerResult, VerdictBody } from './bodies.ts';
 import type { CommitJudgement, WindowWork } from './judge.ts';
 import { type NetworkState, proofHash } from './state.ts';
 import type { Posted, WindowState } from './window.ts';
 
-/** Checks one proof. @throws GrailError PROOF_ENCODING or PROOF_INVALID */
-export type CheckProof = (publicSignals: readonly bigint[], proof: Uint8Array) => Promise<void>;
+/** Checks proofs together. Gives, in order, null where one holds, else PROOF_ENCODING or PROOF_INVALID. */
+export type CheckProofs = (proofs: readonly ProvenStatement[]) => Promise<readonly (GrailError | null)[]>;
 
 /**
  * The verdict of a window whose prove phase closes now: each enrolled miner's first broken rule or its credit, and the
@@ -25,18 +26,28 @@ export async function assembleVerdict(
   window: WindowState,
   work: WindowWork,
   policy: Policy,
-  checkProof: CheckProof,
+  checkProofs: CheckProofs,
 ): Promise<VerdictBody> {
   const judgements = new Map(work.judgements.map((judgement) => [judgement.miner, judgement]));
   const folds = foldPolicy(policy, window.fold!.rho);
+  const earlier = new Map<Hex, Rejection>();
+  const parts = new Map<Hex, Part[]>();
+  for (const miner of window.enrolments.miners()) {
+    const judgement = judgements.get(miner);
+    const rejection =
+      rejectedCommit(window, miner, judgement) ?? rejectedOpening(state, window, miner, judgement!.opening!);
+    if (rejection !== null) earlier.set(miner, rejection);
+    else parts.set(miner, statedParts(state, window, miner, judgement!.opening!, folds));
+  }
+  await checkParts(state, [...parts.values()].flat(), checkProofs);
+
   const results: MinerResult[] = [];
   for (const miner of window.enrolments.miners()) {
     const judgement = judgements.get(miner);
-    let proofs = 0;
-    const rejection =
-      rejectedCommit(window, miner, judgement) ??
-      rejectedOpening(state, window, miner, judgement!.opening!) ??
-      (await firstBadProof(state, window, miner, judgement!.opening!, folds, checkProof, () => proofs++));
+    const stated = parts.get(miner) ?? [];
+    const bad = stated.findIndex(({ valid }) => !valid);
+    const proofs = bad === -1 ? stated.length : bad;
+    const rejection = earlier.get(miner) ?? (bad === -1 ? null : stated[bad]!.rejections[0]!);
     results.push({
       miner,
       slots: window.slots(miner),
@@ -102,58 +113,71 @@ function rejectedOpening(
   return null;
 }
 
-async function firstBadProof(
+/** What a miner has to prove, and what it posted for that. */
+interface Part {
+  readonly where: { readonly slot: number; readonly step: number; readonly part: number };
+  readonly signals: readonly bigint[];
+  /** In the order of the ledger: the first valid one counts. */
+  readonly posted: readonly Posted<MessageOf<'proof'>>[];
+  /** Why each looked at so far does not count, or that there is none. */
+  readonly rejections: Rejection[];
+  valid: boolean;
+}
+
+/** A miner's parts, up to the first for which it posted nothing. */
+function statedParts(
   state: NetworkState,
   window: WindowState,
   miner: Hex,
   expected: Opening,
   folds: PolicyFolds,
-  checkProof: CheckProof,
-  onValid: () => void,
-): Promise<Rejection | null> {
+): Part[] {
+  const spec = circuitSpec(state.genesis);
+  const parts: Part[] = [];
   for (const [part, statement] of expected.parts.entries()) {
     const posted = window.proofs.get(miner)?.[part] ?? [];
-    const { slot, step } = expected.challenges[part * state.genesis.stepsPerProof]!;
-    if (posted.length === 0) return { code: 'PROOF_MISSING', slot, step, part };
-    const failures: Rejection[] = [];
-    const signals = publicSignals(
-      publicInputs({ spec: circuitSpec(state.genesis), rho: window.fold!.rho, folds, ...statement }),
-    );
-    for (const proof of posted) {
-      const failure = await proofFailure(state, proof, signals, checkProof);
-      if (failure === null) break;
-      failures.push({ ...failure, slot, step, part });
-    }
-    if (failures.length === posted.length) return failures[0]!;
-    onValid();
+    const { slot, step } = expected.challenges[part * spec.stepsPerProof]!;
+    const where = { slot, step, part };
+    const signals = publicSignals(publicInputs({ spec, rho: window.fold!.rho, folds, ...statement }));
+    parts.push({ where, signals, posted, rejections: [], valid: false });
+    if (posted.length > 0) continue;
+    parts.at(-1)!.rejections.push({ code: 'PROOF_MISSING', ...where });
+    break;
   }
-  return null;
+  return parts;
+}
+
+/** Checks the parts' first proofs together, then the second ones of those whose first does not hold, and so on. */
+async function checkParts(
+  state: NetworkState,
+  parts: readonly Part[],
+  checkProofs: CheckProofs,
+): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    const open = parts.filter(({ valid, posted }) => !valid && posted.length > attempt);
+    if (open.length === 0) return;
+    const errors = await checkProofs(
+      open.map(({ signals, posted }) => ({
+        publicSignals: signals,
+        proof: fromHex(posted[attempt]!.message.proof),
+      })),
+    );
+    for (const [i, part] of open.entries()) {
+      const error = errors[i]!;
+      if (error === null) part.valid = true;
+      else part.rejections.push({ ...refused(state, part.posted[attempt]!, error), ...part.where });
+    }
+  }
 }
 
 /** A valid proof counts whoever posted its bytes before; an invalid one that stood in the ledger already was copied. */
-async function proofFailure(
-  state: NetworkState,
-  proof: Posted<MessageOf<'proof'>>,
-  publicSignals: readonly bigint[],
-  checkProof: CheckProof,
-): Promise<Rejection | null> {
-  try {
-    await checkProof(publicSignals, fromHex(proof.message.proof));
-    return null;
-  } catch (error) {
-    if (
-      !(error instanceof GrailError) ||
-      !(error.code === 'PROOF_INVALID' || error.code === 'PROOF_ENCODING')
-    )
-      throw error;
-    const first = state.proofIndex.get(proofHash(proof.message.proof))!;
-    if (first < proof.index) {
-      return {
-        code: 'PROOF_REPLAYED',
-        expected: 'a proof of this statement',
-        got: `the proof of entry ${first}`,
-      };
-    }
-    return { code: error.code };
-  }
+function refused(state: NetworkState, proof: Posted<MessageOf<'proof'>>, error: GrailError): Rejection {
+  if (error.code !== 'PROOF_INVALID' && error.code !== 'PROOF_ENCODING') throw error;
+  const first = state.proofIndex.get(proofHash(proof.message.proof))!;
+  if (first === proof.index) return { code: error.code };
+  return {
+    code: 'PROOF_REPLAYED',
+    expected: 'a proof of this statement',
+    got: `the proof of entry ${first}`,
+  };
 }

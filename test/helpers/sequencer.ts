@@ -3,11 +3,11 @@ import { clampPolicy } from '../../src/policy/quantiser.ts';
 import type { Opening } from '../../src/proofs/opening.ts';
 import { bytesToBig, fromHex, type Hex, toHex, utf8 } from '../../src/protocol/bytes.ts';
 import { canonicalText } from '../../src/protocol/canonical.ts';
-import type { Rejection } from '../../src/protocol/errors.ts';
+import type { GrailError, Rejection } from '../../src/protocol/errors.ts';
 import { sha256 } from '../../src/protocol/hash.ts';
 import type { WindowInput, WindowWork } from '../../src/replica/judge.ts';
 import { NetworkState } from '../../src/replica/state.ts';
-import { assembleVerdict, type CheckProof } from '../../src/replica/verdict.ts';
+import { assembleVerdict } from '../../src/replica/verdict.ts';
 import type { VerifierConfig } from '../../verifier/config.ts';
 import type { JudgeThread } from '../../verifier/judge-thread.ts';
 import { Sequencer } from '../../verifier/sequencer.ts';
@@ -27,7 +27,7 @@ export class TestSequencer {
   /** Called when the sequencer says that a phase closes without somebody. */
   onImpatience: () => void = () => {};
   /** Checks a proof; a test may do something meanwhile. */
-  checkProof: CheckProof = async () => {};
+  checkProof: (proof: Uint8Array) => GrailError | null = () => null;
   readonly #works = new Map<number, WindowWork>();
 
   constructor(config: Partial<VerifierConfig> = {}, genesis = tinyGenesis()) {
@@ -48,7 +48,7 @@ export class TestSequencer {
       identity: KEYS.verifier,
       beacon: testBeacon(),
       judge: { process: async (input: WindowInput) => this.#process(input) } as unknown as JudgeThread,
-      checkProof: (signals, proof) => this.checkProof(signals, proof),
+      checkProofs: async (proofs) => proofs.map(({ proof }) => this.checkProof(proof)),
       blobs,
       keepTrainerState: async () => {},
       policies: new Map([[0, this.policy]]),
@@ -90,7 +90,9 @@ export class TestSequencer {
       if (entry.body.type === 'verdict') {
         const work = this.#works.get(entry.window)!;
         const window = state.window(entry.window)!;
-        const verdict = await assembleVerdict(state, window, work, this.policy, async () => {});
+        const verdict = await assembleVerdict(state, window, work, this.policy, async (proofs) =>
+          proofs.map(() => null),
+        );
         if (canonicalText(verdict) !== canonicalText(entry.body)) {
           throw new Error(`the verdict of window ${entry.window} is not that of the entries before it`);
         }
@@ -130,11 +132,18 @@ export function untrained(
   const version = input.window + 1;
   const patch = utf8(`patch ${version}`);
   const digests = ['11', '22'].map((fill) => bytesToBig(fromHex(`0x00${fill.repeat(31)}`)));
+  const { actions } = policy.architecture;
+  const observation = Int8Array.of(127, -127, 0, -1);
+  const steps = Array.from({ length: 8 }, () => ({ observation, noise: new Int32Array(actions), action: 0 }));
   const opening: Opening = {
-    challenges: Array.from({ length: 8 }, (_, step) => ({ slot: 0, step })),
-    steps: [],
+    challenges: steps.map((_, step) => ({ slot: 0, step })),
+    steps,
     observations: `0x${'7f8100ff'.repeat(8)}`,
-    parts: digests.map((traceDigest) => ({ context: 0n, steps: [], traceDigest, statementDigest: 1n })),
+    parts: digests.map((traceDigest, part) => ({
+      context: BigInt(part),
+      steps: steps.slice(4 * part, 4 * (part + 1)),
+      traceDigest,
+    })),
   };
   return {
     window: input.window,

@@ -66,10 +66,10 @@ test('a second proof that comes while the verdict is made counts in it', async (
     await node.left(0, phase);
   }
   let checks = 0;
-  node.checkProof = async (_signals, proof) => {
+  node.checkProof = (proof) => {
     // The first proof of part 0 is false, and its second chance comes when it is looked at.
     if (++checks === 1) offer(node, miner.proof(0, 0, 'cc'));
-    if (proof[0] === 0xaa) throw new GrailError('PROOF_INVALID', 'false');
+    return proof[0] === 0xaa ? new GrailError('PROOF_INVALID', 'false') : null;
   };
   node.sequencer.submit(miner.proof(0, 0, 'aa'));
   node.sequencer.submit(miner.proof(0, 1, 'dd'));
