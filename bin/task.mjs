@@ -32,6 +32,25 @@ function build() {
       filter: (path) => !/\.(?:ts|mts|cts)$/.test(path),
     });
   }
+  bundle();
+}
+
+/** The verification of proofs as one module for a page. */
+function bundle() {
+  const out = join(root, 'dist', 'browser', 'verification.js');
+  const flags = [
+    '--bundle',
+    '--minify',
+    '--format=esm',
+    '--platform=browser',
+    '--target=es2023',
+    '--log-level=warning',
+  ];
+  const entry = join(root, 'src', 'proofs', 'verification.ts');
+  const code = runTo(node, [binOf('esbuild', 'esbuild'), entry, ...flags, `--outfile=${out}`], {
+    stdio: ['ignore', 2, 2],
+  });
+  if (code !== 0) process.exit(code);
 }
 
 function check() {

@@ -25,6 +25,7 @@ import { windowInput } from '../replica/window-input.ts';
 import { FolderBlobStore } from '../storage/blobs.ts';
 import { useNodeSha256 } from '../storage/node-hash.ts';
 import { defineCommand } from './command.ts';
+import { type ExportedProof, exportProofs } from './export-proof.ts';
 
 const KINDS = ['rollout', 'proof', 'patch', 'policy'] as const;
 
@@ -34,6 +35,7 @@ export const command = defineCommand({
   notes: [
     'grail inspect rollout DIR --window 3 --miner 0x… --slot 2   each step: observation, logits, noise, action, reward',
     'grail inspect proof DIR --window 3 --miner 0x…              challenged steps, digests, and whether the proof holds',
+    'grail inspect proof DIR --window 3 --export OUT             the same, and its files for snarkjs: key, statement, proof',
     'grail inspect patch DIR --version 4                         what version 4 changed, layer by layer',
     'grail inspect policy DIR --version 4                        shapes, roots and weights of a version',
     'Window and version default to the newest, the miner to the first that committed.',
@@ -52,6 +54,7 @@ export const command = defineCommand({
       .describe('rollout, proof: the miner’s address'),
     slot: z.int().min(0).default(0).describe('rollout: the slot'),
     version: z.int().min(0).optional().describe('patch, policy: the version'),
+    export: z.string().min(1).optional().describe('proof: folder for the files with which snarkjs checks it'),
     json: z.boolean().default(false).describe('print one JSON object'),
   }),
   async run({ positionals, flags, out }) {
@@ -82,6 +85,7 @@ interface Selection {
   readonly miner?: Hex | undefined;
   readonly slot: number;
   readonly version?: number | undefined;
+  readonly export?: string | undefined;
 }
 
 interface View {
@@ -214,6 +218,7 @@ async function inspectProof(network: Network, selection: Selection): Promise<Vie
   const verifier = await createVerifier(verificationKey);
   const rho = window.fold?.rho ?? null;
   const folds = rho === null ? null : foldPolicy(policy, rho);
+  const exported: ExportedProof[] = [];
   const parts = await Promise.all(
     expected.parts.map(async (statement, part) => {
       const { traceDigest } = statement;
@@ -222,7 +227,9 @@ async function inspectProof(network: Network, selection: Selection): Promise<Vie
         rho === null || folds === null ? null : publicInputs({ spec, rho, folds, ...statement });
       let verdict = 'missing';
       if (posted !== undefined && publics !== null) {
-        verdict = await verifier.verify(publicSignals(publics), fromHex(posted.message.proof)).then(
+        const proven = { publicSignals: publicSignals(publics), proof: fromHex(posted.message.proof) };
+        exported.push({ part, ...proven });
+        verdict = await verifier.verify(proven.publicSignals, proven.proof).then(
           () => 'valid',
           (error: GrailError) => error.code,
         );
@@ -237,6 +244,8 @@ async function inspectProof(network: Network, selection: Selection): Promise<Vie
       };
     }),
   );
+  const commands =
+    selection.export === undefined ? [] : exportProofs(selection.export, verificationKey, exported);
   const challenges = expected.challenges.map(({ slot, step }, i) => ({
     slot,
     step,
@@ -252,6 +261,7 @@ async function inspectProof(network: Network, selection: Selection): Promise<Vie
       rho: rho?.toString() ?? null,
       challenges,
       parts,
+      commands,
     },
     lines: [
       `window ${input.window}, miner ${commit.miner}`,
@@ -267,6 +277,8 @@ async function inspectProof(network: Network, selection: Selection): Promise<Vie
         `  statement digest ${statementDigest ?? 'not stated before ρ is drawn'}`,
         `  trace digest     ${traceDigest}`,
       ]),
+      ...(commands.length > 0 ? ['to check it with snarkjs alone'] : []),
+      ...commands.map((command) => `  ${command}`),
     ],
   };
 }

@@ -1,4 +1,5 @@
-import { z } from 'zod';
+// The small build of zod: this module is part of what a page loads.
+import * as z from 'zod/mini';
 import { type Hex, toHex } from '../protocol/bytes.ts';
 import { canonicalBytes } from '../protocol/canonical.ts';
 import { GrailError } from '../protocol/errors.ts';
@@ -28,21 +29,21 @@ export interface VerificationKey {
   readonly IC: readonly PointG1[];
 }
 
-const decimal = z.string().regex(/^(?:0|[1-9][0-9]{0,76})$/, 'expected a decimal number');
+const decimal = z.string().check(z.regex(/^(?:0|[1-9][0-9]{0,76})$/, 'expected a decimal number'));
 const pair = z.tuple([decimal, decimal]);
 const pointG1 = z.tuple([decimal, decimal, z.literal('1')]);
 const pointG2 = z.tuple([pair, pair, z.tuple([z.literal('1'), z.literal('0')])]);
 
-const verificationKeySchema: z.ZodType<VerificationKey> = z.strictObject({
+const verificationKeySchema: z.ZodMiniType<VerificationKey> = z.strictObject({
   protocol: z.literal('groth16'),
   curve: z.literal('bn128'),
-  nPublic: z.int().min(1).max(65_536),
+  nPublic: z.int().check(z.gte(1), z.lte(65_536)),
   vk_alpha_1: pointG1,
   vk_beta_2: pointG2,
   vk_gamma_2: pointG2,
   vk_delta_2: pointG2,
   vk_alphabeta_12: z.tuple([z.tuple([pair, pair, pair]), z.tuple([pair, pair, pair])]),
-  IC: z.array(pointG1).min(2).max(65_537),
+  IC: z.array(pointG1).check(z.minLength(2), z.maxLength(65_537)),
 });
 
 /**

@@ -1,4 +1,7 @@
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { groth16 } from 'snarkjs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { VerifierClient } from '../../rollouts/client.ts';
 import { inclusionSchema } from '../../src/protocol/api.ts';
@@ -141,6 +144,19 @@ describe('its ledger', () => {
     expect(code).toBe(0);
     expect(out.join('\n')).toContain(sentence);
     expect(out.length).toBeGreaterThanOrEqual(rows);
+  });
+
+  test('an exported proof is valid to snarkjs alone, and not for another statement', async () => {
+    const folder = join(first.directory, 'exported');
+    const { code, out } = await grail(['inspect', 'proof', first.directory, '--export', folder]);
+    expect(code).toBe(0);
+    const command = out.find((line) => line.includes('snarkjs groth16 verify'))!;
+    const files = command.trim().split(' ').slice(4);
+    expect(files).toHaveLength(3);
+    const [key, statement, proof] = files.map((file) => JSON.parse(readFileSync(file, 'utf8')));
+    expect(await groth16.verify(key, statement, proof)).toBe(true);
+    expect(await groth16.verify(key, ['1', ...statement.slice(1)], proof)).toBe(false);
+    await (globalThis as { curve_bn128?: { terminate(): Promise<void> } | null }).curve_bn128?.terminate();
   });
 });
 

@@ -45,6 +45,7 @@ describe('the packed package, installed elsewhere', () => {
     for (const path of [
       'LICENSE',
       'bin/grail.mjs',
+      'dist/browser/verification.js',
       'dist/src/cli/main.js',
       'circuits/spot-check.circom',
       'contracts/ProofVerifier.sol',

@@ -252,10 +252,11 @@ describe('a verifier', () => {
   });
 });
 
-test('verification bundles for a browser: it needs nothing of Node', async () => {
+test('verification bundles for a browser: it needs nothing of Node, and at most 300 kB', async () => {
   const { metafile, outputFiles } = await build({
-    entryPoints: [fileURLToPath(new URL('../../src/proofs/verify.ts', import.meta.url))],
+    entryPoints: [fileURLToPath(new URL('../../src/proofs/verification.ts', import.meta.url))],
     bundle: true,
+    minify: true,
     platform: 'browser',
     format: 'esm',
     write: false,
@@ -264,6 +265,7 @@ test('verification bundles for a browser: it needs nothing of Node', async () =>
   });
   expect(Object.values(metafile.outputs).flatMap(({ imports }) => imports)).toEqual([]);
   expect(outputFiles[0]!.text).not.toMatch(/\bprocess\.(?!browser)/);
+  expect(outputFiles[0]!.contents.length).toBeLessThanOrEqual(300_000);
 });
 
 describe('a prover', () => {
