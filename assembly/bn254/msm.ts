@@ -98,7 +98,8 @@ function isAboveHalf(w0: u64, w1: u64, w2: u64, w3: u64): bool {
 }
 
 /**
- * Σ scalar · point over `n` ≥ 1 points, as an affine point at `out` (all zeros: infinity).
+ * Σ scalar · point over `n` ≥ 1 points, as an affine point at `out` (all zeros: infinity). Of the scalars' signed digits only those of windows
+ * `begin` to `end` − 1 are taken, so that several threads may share a sum; ⌈254 / c⌉ are all.
  * @param table affine points, none at infinity
  * @param indices u32: which of `scalars` is each point's
  * @param scalars 32 bytes each, little-endian, below r
@@ -112,6 +113,8 @@ export function sumOfMultiples(
   n: usize,
   scalars: usize,
   c: usize,
+  begin: usize,
+  end: usize,
   work: usize,
 ): void {
   const windows = windowCount(c);
@@ -129,8 +132,8 @@ export function sumOfMultiples(
   const sums = batch + aligned(batchBytes(k));
 
   recode(digits, scalars, indices, n, c);
-  for (let window: usize = 0; window < windows; window += group) {
-    const here = min(group, windows - window);
+  for (let window = begin; window < end; window += group) {
+    const here = min(group, end - window);
     const used = here * perWindow;
     sort(digits + 2 * window * n, here, n, perWindow, ends, entries);
     let longest = pairUp(k, table, entries, first, ends, used, tasks, batch);
@@ -146,7 +149,7 @@ export function sumOfMultiples(
       sumBuckets(k, from, ends, w * perWindow, perWindow, sums + (window + w) * 3 * k * SINGLE);
     }
   }
-  horner(k, out, sums, windows, c);
+  horner(k, out, sums, begin, end, c);
 }
 
 /** Sorts points into buckets: their indices, twice and plus 1 for negative digits, and where each bucket ends. */
@@ -284,13 +287,14 @@ function spread(k: usize, out: usize, from: usize, lane: usize): void {
   for (let i: usize = 0; i < 15 * k; i++) v128.store(out + 16 * i, v128.load64_splat(from + 16 * i + lane));
 }
 
-/** Σ 2^(c·i) · sums[i] as an affine point. */
-function horner(k: usize, out: usize, sums: usize, windows: usize, c: usize): void {
+/** Σ 2^(c·w) · sums[w] over begin ≤ w < end as an affine point. */
+function horner(k: usize, out: usize, sums: usize, begin: usize, end: usize, c: usize): void {
   const total = scratch + CALLER;
   const window = total + 3 * k * PAIR;
   setInfinity(k, total);
-  for (let w = windows; w-- > 0; ) {
+  for (let w = end; w-- > 0; ) {
     for (let i: usize = 0; i < c; i++) addPoints(k, total, total, total);
+    if (w < begin) continue;
     for (let i: usize = 0; i < 15 * k; i++) {
       v128.store(window + 16 * i, v128.load64_splat(sums + w * 3 * k * SINGLE + 8 * i));
     }

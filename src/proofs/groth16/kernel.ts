@@ -1,8 +1,5 @@
 import { GrailError } from '../../protocol/errors.ts';
-import { BASE_FIELD } from '../curve.ts';
-import { FIELD_ORDER } from '../poseidon.ts';
 import { BINARY } from './binary.ts';
-import { FIELD_BYTES, inverseMod, toMontgomery, writeField, writePair } from './field-constants.ts';
 
 /** Functions of assembly/bn254/index.ts; addresses and counts throughout. */
 export interface KernelExports {
@@ -28,6 +25,8 @@ export interface KernelExports {
     n: number,
     scalars: number,
     windowBits: number,
+    firstWindow: number,
+    endWindow: number,
     work: number,
   ): void;
   workBytes(degree: number, n: number, windowBits: number): number;
@@ -56,7 +55,7 @@ export const pointBytes = (degree: number): number => 2 * degree * SINGLE;
 
 const PAGE = 65_536;
 /** As compiled; only what is used is backed by memory. */
-const MAXIMUM_PAGES = 32_768;
+export const MAXIMUM_PAGES = 32_768;
 const SCRATCH_BYTES = 16_384;
 
 /** Where a memory's first user put the constants. */
@@ -87,34 +86,16 @@ export class Kernel {
     this.#next = next;
   }
 
-  /**
-   * A kernel with a memory of its own, which other threads may join.
-   * @throws GrailError PROVER_FAILED when this machine or runtime cannot run it (`isSupported` says so beforehand)
-   */
-  static async create(): Promise<Kernel> {
-    const memory = new WebAssembly.Memory({ initial: 1, maximum: MAXIMUM_PAGES, shared: true });
-    const view = new DataView(memory.buffer);
-    const q = 16;
-    const r = q + FIELD_BYTES;
-    const b3 = r + FIELD_BYTES;
-    writeField(view, q, BASE_FIELD);
-    writeField(view, r, FIELD_ORDER);
-    // G2: y² = x³ + 3 / (9 + u); 1 / (9 + u) = (9 − u) / 82.
-    const third = 9n * inverseMod(82n, BASE_FIELD);
-    writePair(view, b3, toMontgomery(9n * third, BASE_FIELD));
-    writePair(view, b3 + PAIR, toMontgomery(-third, BASE_FIELD));
-    return Kernel.#over(memory, { q, r, b3 }, b3 + 2 * PAIR);
+  /** The first instance over a memory, which the constants are already in. @param free the first free address */
+  static first(memory: WebAssembly.Memory, constants: KernelConstants, free: number): Promise<Kernel> {
+    return Kernel.#over(memory, constants, free, false);
   }
 
   /**
    * Another thread's instance over the same memory. It allocates nothing.
    * @param scratch `Kernel.scratchBytes` that the memory's owner allocated for this thread
    */
-  static async join(
-    memory: WebAssembly.Memory,
-    constants: KernelConstants,
-    scratch: number,
-  ): Promise<Kernel> {
+  static join(memory: WebAssembly.Memory, constants: KernelConstants, scratch: number): Promise<Kernel> {
     return Kernel.#over(memory, constants, scratch, true);
   }
 
@@ -124,7 +105,7 @@ export class Kernel {
     memory: WebAssembly.Memory,
     constants: KernelConstants,
     scratch: number,
-    joined = false,
+    joined: boolean,
   ): Promise<Kernel> {
     compiled ??= WebAssembly.compile(Buffer.from(BINARY, 'base64'));
     const instance = await WebAssembly.instantiate(await compiled, { env: { memory } });
@@ -172,31 +153,4 @@ export class Kernel {
   get view(): DataView {
     return new DataView(this.memory.buffer);
   }
-}
-
-let supported: Promise<boolean> | undefined;
-
-/**
- * Whether this runtime has relaxed SIMD and the machine's multiply-add rounds once, without which the kernel's arithmetic would be
- * wrong: one product of digits whose lower half an earlier rounding loses is computed.
- */
-export function isSupported(): Promise<boolean> {
-  supported ??= (async () => {
-    try {
-      const kernel = await Kernel.create();
-      const { q } = kernel.constants;
-      const x = kernel.allocate(4 * PAIR);
-      const two = toMontgomery(0x1234_5678_9abc_def0_1357_9bdf_0246_8ace_fedc_ba98_7654_3210n, BASE_FIELD);
-      writePair(kernel.view, x, two);
-      kernel.run.mul(q, x + PAIR, x, x);
-      kernel.run.addReduced(q, x + PAIR, x + PAIR, x + 3 * PAIR);
-      writePair(kernel.view, x + 2 * PAIR, (two * two * inverseMod(1n << 255n, BASE_FIELD)) % BASE_FIELD);
-      kernel.run.addReduced(q, x + 2 * PAIR, x + 2 * PAIR, x + 3 * PAIR);
-      const [got, want] = [kernel.bytes(x + PAIR, PAIR), kernel.bytes(x + 2 * PAIR, PAIR)];
-      return got.every((byte, i) => byte === want[i]);
-    } catch {
-      return false;
-    }
-  })();
-  return supported;
 }
