@@ -41,12 +41,16 @@ export interface ProofResult {
   readonly proveMs: number;
 }
 
+/** What a prover does at a time: the witness, then the proof. */
+export type ProofStage = 'witness' | 'proof';
+
 export interface Prover {
   /**
+   * @param onStage called when a stage begins
    * @throws GrailError WITNESS_FAILED when the input does not satisfy the circuit (with the constraint's text);
    *   PROVER_FAILED when proving fails.
    */
-  prove(input: CircuitInput): Promise<ProofResult>;
+  prove(input: CircuitInput, onStage?: (stage: ProofStage) => void): Promise<ProofResult>;
   /** Ends the prover's threads, if it has any. */
   close(): Promise<void>;
   readonly engine: 'kernel' | 'snarkjs';
@@ -72,10 +76,12 @@ export async function createProver(files: ProverFiles, options: ProverOptions = 
 
   return {
     engine,
-    async prove(input) {
+    async prove(input, onStage = () => {}) {
       const started = performance.now();
+      onStage('witness');
       const witness = await calculator.calculate(input);
       const between = performance.now();
+      onStage('proof');
       const proof = await prove(witness);
       const proveMs = performance.now() - between;
       return { proof, publicSignals: publicSignalsOf(witness, zkey), witnessMs: between - started, proveMs };
