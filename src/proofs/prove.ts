@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { groth16 } from 'snarkjs';
 import { bytesToBig } from '../protocol/bytes.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { bn254 } from './curve.ts';
@@ -10,7 +9,7 @@ import { isSupported } from './groth16/create-kernel.ts';
 import { createGroth16Prover } from './groth16/prover.ts';
 import { FIELD_ORDER } from './poseidon.ts';
 import { type CircuitInput, WitnessCalculator } from './witness-calculator.ts';
-import { publicSignalsOf, witnessValues } from './witness-file.ts';
+import { publicSignalsOf, publicsOf, witnessValues } from './witness-file.ts';
 
 export type { CircuitInput, CircuitValue } from './witness-calculator.ts';
 
@@ -73,6 +72,7 @@ export async function createProver(files: ProverFiles, options: ProverOptions = 
   const calculator = await WitnessCalculator.compile(await readFile(files.wasm));
   const zkey = new Uint8Array(await readFile(files.zkey));
   const { prove, close } = await (engine === 'kernel' ? kernelEngine : snarkjsEngine)(zkey, options);
+  const publics = publicsOf(zkey);
 
   return {
     engine,
@@ -84,7 +84,12 @@ export async function createProver(files: ProverFiles, options: ProverOptions = 
       onStage('proof');
       const proof = await prove(witness);
       const proveMs = performance.now() - between;
-      return { proof, publicSignals: publicSignalsOf(witness, zkey), witnessMs: between - started, proveMs };
+      return {
+        proof,
+        publicSignals: publicSignalsOf(witness, publics),
+        witnessMs: between - started,
+        proveMs,
+      };
     },
     close,
   };
@@ -120,6 +125,7 @@ function uniformScalar(): bigint {
 const global = globalThis as { curve_bn128?: { terminate(): Promise<void> } | null };
 
 async function snarkjsEngine(zkey: Uint8Array, { threads = 'single' }: ProverOptions): Promise<Engine> {
+  const { groth16 } = await import('snarkjs');
   const single = threads === 'single' ? await bn254() : undefined;
   return {
     async prove(witness) {

@@ -10,11 +10,10 @@ export function witnessValues(witness: Uint8Array): Uint8Array {
   return witness.subarray(HEADER_BYTES);
 }
 
-/** The public signals of a witness, as many as the proving key has. */
-export function publicSignalsOf(witness: Uint8Array, zkey: Uint8Array): bigint[] {
+/** The first `publics` signals of a witness after the constant one. @throws GrailError PROVER_FAILED when it has fewer */
+export function publicSignalsOf(witness: Uint8Array, publics: number): bigint[] {
   const values = witnessValues(witness);
   const view = new DataView(values.buffer, values.byteOffset, values.byteLength);
-  const publics = publicsOf(zkey);
   if (VALUE_BYTES * (publics + 1) > values.length) {
     throw new GrailError('PROVER_FAILED', `the key has ${publics} public signals, the witness fewer values`);
   }
@@ -22,7 +21,7 @@ export function publicSignalsOf(witness: Uint8Array, zkey: Uint8Array): bigint[]
 }
 
 /** How many public signals a .zkey file is for. */
-function publicsOf(zkey: Uint8Array): number {
+export function publicsOf(zkey: Uint8Array): number {
   const view = new DataView(zkey.buffer, zkey.byteOffset, zkey.byteLength);
   let at = 12;
   while (view.getUint32(at, true) !== 2) at += 12 + Number(view.getBigUint64(at + 4, true));
