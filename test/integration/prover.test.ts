@@ -1,4 +1,7 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { groth16 } from 'snarkjs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type CircuitArtefacts, loadCircuitArtefacts } from '../../src/proofs/artefacts.ts';
@@ -181,6 +184,19 @@ describe('createProver', () => {
       await prover.close();
     }
     expect(proofs[0]).toEqual(proofs[1]);
+  });
+
+  test('threads neither keep a process alive nor outlive their prover', async () => {
+    const child = spawn(process.execPath, [
+      '--disable-warning=ExperimentalWarning',
+      fileURLToPath(new URL('../support/unclosed-prover.ts', import.meta.url)),
+    ]);
+    let printed = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      printed += text;
+    });
+    const [code] = await once(child, 'close');
+    expect({ code, printed }).toEqual({ code: 0, printed: 'proved\n' });
   });
 
   test('a closed prover with threads refuses', async () => {

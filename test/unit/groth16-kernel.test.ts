@@ -81,6 +81,35 @@ describe.each([
     }
   });
 
+  test('a product is exact for sums of two with the greatest digits that there may be', () => {
+    const random = new Seeded(4);
+    const field = kernel.constants[name];
+    const at = kernel.allocate(6 * PAIR);
+    const top = Math.floor(Number(p) / 2 ** 204);
+    const value = (slot: number, lane: number) => readLane(at + slot * PAIR, lane).value;
+    for (let round = 0; round < COUNT; round++) {
+      for (let slot = 0; slot < 4; slot++) {
+        for (let word = 0; word < 10; word++) {
+          const most = word < 8 ? 2 ** 51 : top;
+          const digit = random.pick([most, -most, most, -most, random.int(-9, 9)]);
+          kernel.view.setFloat64(at + slot * PAIR + 8 * word, digit, true);
+        }
+      }
+      kernel.run.mul(field, at + 4 * PAIR, at, at + PAIR);
+      kernel.run.mulAdd(field, at + 5 * PAIR, at, at + PAIR, at + 2 * PAIR, at + 3 * PAIR);
+      for (const lane of [0, 1]) {
+        const [a, b, c, d] = [0, 1, 2, 3].map((slot) => value(slot, lane)) as [
+          bigint,
+          bigint,
+          bigint,
+          bigint,
+        ];
+        expect(mod(value(4, lane) - a * b * R_INVERSE[name]!, p)).toBe(0n);
+        expect(mod(value(5, lane) - (a * b + c * d) * R_INVERSE[name]!, p)).toBe(0n);
+      }
+    }
+  });
+
   test('a reduced sum or difference of two sums is the right one, at most 0.51·p, and zero only as zero', () => {
     const random = new Seeded(2);
     const field = kernel.constants[name];

@@ -90,10 +90,16 @@ export async function createGroth16Prover(
     const helped = helpers?.work();
     // Heard below; without this a thread that ends meanwhile is an unhandled rejection.
     helped?.catch(() => {});
-    computeQuotient();
-    releaseLateJobs(kernel, list);
-    workOff(kernel, list, work);
-    await helped;
+    try {
+      try {
+        computeQuotient();
+      } finally {
+        releaseLateJobs(kernel, list);
+      }
+      workOff(kernel, list, work);
+    } finally {
+      await helped;
+    }
     const product = (FIELD_ORDER - ((r * s) % FIELD_ORDER)) % FIELD_ORDER;
     const factors = [...of.c.map(() => 1n), ...of.h.map(() => 1n), s, r, product];
     const combined = last.sum(factors, work);
