@@ -8,6 +8,7 @@ import {
   writePairOf,
 } from '../../src/proofs/groth16/field-constants.ts';
 import { type Kernel, PAIR, pointBytes } from '../../src/proofs/groth16/kernel.ts';
+import { makeDomain, reversed, rootOfUnity } from '../../src/proofs/groth16/transform.ts';
 import { FIELD_ORDER } from '../../src/proofs/poseidon.ts';
 import { Seeded } from '../helpers/steps.ts';
 import {
@@ -19,6 +20,7 @@ import {
   negReference,
   putPoints,
   randomElement,
+  readNumber,
 } from '../support/groth16-kernel.ts';
 
 const COUNT = process.env.GRAIL_LONG ? 200_000 : 2000;
@@ -107,6 +109,12 @@ describe.each([
         expect(mod(value(4, lane) - a * b * R_INVERSE[name]!, p)).toBe(0n);
         expect(mod(value(5, lane) - (a * b + c * d) * R_INVERSE[name]!, p)).toBe(0n);
       }
+      kernel.run.addReduced(field, at + 4 * PAIR, at, at + PAIR);
+      for (const lane of [0, 1]) {
+        const sum = readLane(at + 4 * PAIR, lane);
+        expect(mod(sum.value - value(0, lane) - value(1, lane), p)).toBe(0n);
+        expect(sum.digit).toBeLessThanOrEqual(2 ** 50);
+      }
     }
   });
 
@@ -132,6 +140,26 @@ describe.each([
         }
       }
     }
+  });
+
+  test('numbers of 32 bytes come in and go out as they were', () => {
+    const random = new Seeded(5);
+    const values = Array.from({ length: 201 }, () => randomElement(random, p));
+    const [bytes, singles, factor] = [
+      kernel.allocate(32 * 201),
+      kernel.allocate(40 * 201),
+      kernel.allocate(PAIR),
+    ];
+    values.forEach((value, i) => {
+      writeNumber(kernel.view, bytes + 32 * i, value);
+    });
+    writePairOf(kernel.view, factor, toMontgomery(1n << 255n, p), toMontgomery(1n << 255n, p));
+    kernel.run.importNumbers(kernel.constants[name], singles, bytes, 201, factor);
+    kernel.bytes(bytes, 32 * 201).fill(0xff);
+    kernel.run.exportNumbers(kernel.constants[name], bytes, singles, 201);
+    values.forEach((value, i) => {
+      expect(readNumber(kernel, bytes + 32 * i)).toBe(value);
+    });
   });
 
   test('inverses', () => {
@@ -254,6 +282,42 @@ describe.each([1, 2])('points of degree %i', (degree) => {
       }
     }
   });
+});
+
+test.each([2, 4, 8, 64])('transforms of %i values are sums over roots of unity, and their inverses', (n) => {
+  const p = FIELD_ORDER;
+  const bits = Math.log2(n);
+  const random = new Seeded(n);
+  const domain = makeDomain(kernel, n);
+  const data = kernel.allocate(40 * n);
+  const put = (values: readonly bigint[]) => {
+    for (let i = 0; i < n; i += 2) {
+      writePairOf(kernel.view, data + 40 * i, toMontgomery(values[i]!, p), toMontgomery(values[i + 1]!, p));
+    }
+  };
+  const get = (i: number) => mod(readLane(data + 80 * (i >> 1), i & 1).value * R_INVERSE.r!, p);
+  const power = (base: bigint, exponent: number): bigint =>
+    exponent === 0 ? 1n : (power(base, exponent - 1) * base) % p;
+  const evaluate = (values: readonly bigint[], x: bigint) =>
+    values.reduceRight((sum, value) => (sum * x + value) % p, 0n);
+  const values = Array.from({ length: n }, () => randomElement(random, p));
+  const root = rootOfUnity(bits);
+
+  put(values);
+  kernel.run.fftToReversed(data, n, domain.roots);
+  for (let i = 0; i < n; i++) expect(get(reversed(i, bits))).toBe(evaluate(values, power(root, i)));
+
+  put(values.map((_, i) => values[reversed(i, bits)]!));
+  kernel.run.fftFromReversed(data, n, domain.inverseRoots);
+  for (let i = 0; i < n; i++) expect(get(i)).toBe(evaluate(values, inverseMod(power(root, i), p)));
+
+  // Values on the domain become values on its odd half-steps.
+  put(Array.from({ length: n }, (_, i) => evaluate(values, power(root, reversed(i, bits)))));
+  kernel.run.fftFromReversed(data, n, domain.inverseRoots);
+  kernel.run.scale(data, domain.shifts, n / 2);
+  kernel.run.fftToReversed(data, n, domain.roots);
+  const half = rootOfUnity(bits + 1);
+  for (let i = 0; i < n; i++) expect(get(reversed(i, bits))).toBe(evaluate(values, power(half, 2 * i + 1)));
 });
 
 test('many points with long buckets: Σ i·G over more than one batch', () => {
