@@ -1,6 +1,6 @@
 /**
- * The project's own tasks: `build` (dist/ for the package), `check` (Biome and tsc), `kernels` (assembly/ to
- * src/backends/simd/binaries.ts; `--check` only compares), `bench NAME` (bench/NAME.ts).
+ * The project's own tasks: `build` (dist/ for the package), `check` (Biome and tsc), `kernels` (assembly/ to binaries in
+ * src/; `--check` only compares), `bench NAME` (bench/NAME.ts).
  */
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -59,26 +59,47 @@ function check() {
 }
 
 function kernels() {
-  const file = join(root, 'src', 'backends', 'simd', 'binaries.ts');
-  const text = `${[
+  const simd = ['--enable', 'simd'];
+  const relaxed = [...simd, '--enable', 'relaxed-simd'];
+  const policy = join('assembly', 'policy.ts');
+  compareOrWrite(join('src', 'backends', 'simd', 'binaries.ts'), [
     '/** assembly/policy.ts, compiled: base64. Made by `npm run build:kernels`; a test compiles it again and compares. */',
-    `export const PLAIN =\n  '${kernel([])}';`,
-    `export const RELAXED =\n  '${kernel(['--enable', 'relaxed-simd'])}';`,
-  ].join('\n')}\n`;
+    `export const PLAIN =\n  '${kernel(policy, [...simd, '-O3', '--converge'])}';`,
+    `export const RELAXED =\n  '${kernel(policy, [...relaxed, '-O3', '--converge'])}';`,
+  ]);
+  // -O1: further passes reorder the products so that more vectors are alive at a time than there are registers.
+  const shared = [
+    '--enable',
+    'threads',
+    '--sharedMemory',
+    '--initialMemory',
+    '1',
+    '--maximumMemory',
+    '32768',
+  ];
+  const prover = kernel(join('assembly', 'bn254', 'index.ts'), [...relaxed, ...shared, '-O1']);
+  compareOrWrite(join('src', 'proofs', 'groth16', 'binary.ts'), [
+    '/** assembly/bn254/, compiled: base64. Made by `npm run build:kernels`; a test compiles it again and compares. */',
+    `export const BINARY =\n  '${prover}';`,
+  ]);
+}
+
+function compareOrWrite(name, lines) {
+  const file = join(root, name);
+  const text = `${lines.join('\n')}\n`;
   if (!rest.includes('--check')) writeFileSync(file, text);
-  else if (readFileSync(file, 'utf8') !== text) {
-    fail('KERNEL_STALE', 'src/backends/simd/binaries.ts is not what assembly/ gives: npm run build:kernels');
+  else if (!existsSync(file) || readFileSync(file, 'utf8') !== text) {
+    fail('KERNEL_STALE', `${name} is not what assembly/ gives: npm run build:kernels`);
   }
 }
 
-/** One binary of the policy kernel, as base64. */
-function kernel(features) {
+/** One binary, as base64. */
+function kernel(source, flags) {
   const folder = mkdtempSync(join(tmpdir(), 'grail-kernel-'));
   try {
-    const file = join(folder, 'policy.wasm');
-    const flags = ['--enable', 'simd', ...features, '--runtime', 'stub', '--noAssert', '-O3', '--converge'];
-    const source = join('assembly', 'policy.ts');
-    const args = [binOf('assemblyscript', 'asc'), source, ...flags, '--importMemory', '-o', file];
+    const file = join(folder, 'kernel.wasm');
+    const common = ['--runtime', 'stub', '--noAssert', '--importMemory'];
+    const args = [binOf('assemblyscript', 'asc'), source, ...flags, ...common, '-o', file];
     const code = runTo(node, args, { cwd: root, stdio: ['ignore', 2, 2] });
     if (code !== 0) process.exit(code);
     return readFileSync(file).toString('base64');

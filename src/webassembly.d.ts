@@ -4,7 +4,9 @@ declare namespace WebAssembly {
   type Module = object;
   const Module: { new (bytes: Uint8Array): Module };
   const Instance: { new (module: Module, imports: Record<string, Record<string, unknown>>): Instance };
-  const Memory: { new (pages: { readonly initial: number }): Memory };
+  const Memory: {
+    new (pages: { readonly initial: number; readonly maximum?: number; readonly shared?: boolean }): Memory;
+  };
   interface Memory {
     readonly buffer: ArrayBuffer;
     /** Adds 64 KiB pages; throws RangeError where there is no room. */

@@ -3,7 +3,15 @@ import type { Json } from '../protocol/canonical.ts';
 import type { Code } from '../protocol/codes.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { useNodeSha256 } from '../storage/node-hash.ts';
-import { type CircuitInput, createProver, type ProofResult, type Prover, type ProverFiles } from './prove.ts';
+import {
+  type CircuitInput,
+  createProver,
+  type ProofResult,
+  type ProofStage,
+  type Prover,
+  type ProverFiles,
+  type ProverOptions,
+} from './prove.ts';
 import type { VerificationKey } from './verification-key.ts';
 import { createVerifier, type ProofVerifier } from './verify.ts';
 
@@ -11,7 +19,7 @@ export interface WorkerSetup {
   readonly type: 'setup';
   readonly files: ProverFiles;
   readonly verificationKey: VerificationKey;
-  readonly threads: 'single' | 'multi';
+  readonly prover: Pick<ProverOptions, 'threads' | 'engine'>;
 }
 
 export type WorkerJob =
@@ -32,6 +40,7 @@ export interface WorkerError {
 }
 
 export type WorkerReply =
+  | { readonly type: 'stage'; readonly id: number; readonly stage: ProofStage }
   | { readonly type: 'done'; readonly id: number; readonly result: ProofResult | null }
   | { readonly type: 'failed'; readonly id: number; readonly error: WorkerError };
 
@@ -47,14 +56,17 @@ let prover: Promise<Prover> | undefined;
 let verifier: Promise<ProofVerifier> | undefined;
 
 function loadProver(): Promise<Prover> | undefined {
-  if (setup) prover ??= createProver(setup.files, { threads: setup.threads });
+  if (setup) prover ??= createProver(setup.files, setup.prover);
   return prover;
 }
 
 async function work(job: WorkerJob): Promise<ProofResult | null> {
   if (setup === undefined) throw new GrailError('INTERNAL', 'the proving process got a job before its setup');
   if (job.type === 'prove') {
-    return (await loadProver()!).prove(job.input);
+    const { id } = job;
+    return (await loadProver()!).prove(job.input, (stage) =>
+      process.send!({ type: 'stage', id, stage } satisfies WorkerReply),
+    );
   }
   verifier ??= createVerifier(setup.verificationKey);
   await (await verifier).verify(job.publicSignals, job.proof);

@@ -2,15 +2,16 @@ import type { ChildProcess } from 'node:child_process';
 import { GrailError } from '../protocol/errors.ts';
 import { forkModule } from '../storage/fork-module.ts';
 import type { WorkerMessage, WorkerReply, WorkerSetup } from './pool-worker.ts';
-import type { CircuitInput, ProofResult, ProverFiles } from './prove.ts';
+import type { CircuitInput, ProofResult, ProofStage, ProverFiles, ProverOptions } from './prove.ts';
 import type { VerificationKey } from './verification-key.ts';
 
 export interface ProofPoolOptions {
   /** Proving processes; each takes about 0.3 GB while it proves. They start with their first job. */
   readonly size: number;
   readonly artefacts: ProverFiles & { readonly verificationKey: VerificationKey };
-  /** `single` (default): one thread a process; `multi`: snarkjs' threads, one a core, in each. */
-  readonly threads?: 'single' | 'multi';
+  /** As of `createProver`, in each process. */
+  readonly threads?: ProverOptions['threads'];
+  readonly engine?: ProverOptions['engine'];
   /** Jobs that may wait. Default 64. */
   readonly queue?: number;
 }
@@ -19,13 +20,18 @@ export interface JobOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface ProveOptions extends JobOptions {
+  /** Called when a stage of this job begins; again from the first one when its process crashed. */
+  readonly onStage?: (stage: ProofStage) => void;
+}
+
 /** Proves and verifies in processes of its own, in the order of the calls. */
 export interface ProofPool {
   /**
    * @throws GrailError WITNESS_FAILED when the input does not satisfy the circuit; PROVER_FAILED when the process
    *   crashed twice on this job; TOO_MANY_REQUESTS when the queue is full; STOPPED when aborted or closed.
    */
-  prove(input: CircuitInput, options?: JobOptions): Promise<ProofResult>;
+  prove(input: CircuitInput, options?: ProveOptions): Promise<ProofResult>;
   /** @throws GrailError as `ProofVerifier.verify`, and PROVER_FAILED, TOO_MANY_REQUESTS, STOPPED as `prove` */
   verify(publicSignals: readonly bigint[], proof: Uint8Array, options?: JobOptions): Promise<void>;
   /** Loads code and keys now instead of with the first job. */
@@ -42,6 +48,7 @@ type JobRequest =
 
 interface Job {
   readonly request: JobRequest;
+  readonly onStage: (stage: ProofStage) => void;
   readonly resolve: (result: ProofResult | null) => void;
   readonly reject: (error: GrailError) => void;
   crashes: number;
@@ -60,7 +67,7 @@ const MAX_CRASHES = 2;
 const STDERR_CHARS = 2000;
 
 export function createProofPool(options: ProofPoolOptions): ProofPool {
-  const { size, artefacts, threads = 'single', queue: capacity = 64 } = options;
+  const { size, artefacts, threads, engine, queue: capacity = 64 } = options;
   if (!Number.isInteger(size) || size < 1) throw new RangeError(`a pool of ${size} processes`);
   const waiting: Job[] = [];
   const workers = new Set<Worker>();
@@ -95,7 +102,7 @@ export function createProofPool(options: ProofPoolOptions): ProofPool {
       type: 'setup',
       files: { wasm: artefacts.wasm, zkey: artefacts.zkey },
       verificationKey: artefacts.verificationKey,
-      threads,
+      prover: { ...(threads && { threads }), ...(engine && { engine }) },
     };
     send(child, setup);
     return worker;
@@ -111,6 +118,10 @@ export function createProofPool(options: ProofPoolOptions): ProofPool {
   function onReply(worker: Worker, reply: WorkerReply): void {
     if (worker.job?.id !== reply.id) return;
     const { job } = worker.job;
+    if (reply.type === 'stage') {
+      job.onStage(reply.stage);
+      return;
+    }
     worker.job = undefined;
     if (reply.type === 'done') job.resolve(reply.result);
     else job.reject(new GrailError(reply.error.code, reply.error.message, reply.error.details));
@@ -150,7 +161,10 @@ export function createProofPool(options: ProofPoolOptions): ProofPool {
     }
   }
 
-  function enqueue(request: JobRequest, signal: AbortSignal | undefined): Promise<ProofResult | null> {
+  function enqueue(
+    request: JobRequest,
+    { signal, onStage = () => {} }: ProveOptions,
+  ): Promise<ProofResult | null> {
     return new Promise((resolve, reject) => {
       if (closing) return reject(stopped('it was closed'));
       if (signal?.aborted) return reject(stopped('the job was aborted'));
@@ -164,6 +178,7 @@ export function createProofPool(options: ProofPoolOptions): ProofPool {
       const settle = () => signal?.removeEventListener('abort', abort);
       const job: Job = {
         request,
+        onStage,
         crashes: 0,
         resolve: (result) => {
           settle();
@@ -192,11 +207,11 @@ export function createProofPool(options: ProofPoolOptions): ProofPool {
   }
 
   return {
-    async prove(input, { signal } = {}) {
-      return (await enqueue({ type: 'prove', input }, signal)) as ProofResult;
+    async prove(input, options = {}) {
+      return (await enqueue({ type: 'prove', input }, options)) as ProofResult;
     },
-    async verify(publicSignals, proof, { signal } = {}) {
-      await enqueue({ type: 'verify', publicSignals, proof }, signal);
+    async verify(publicSignals, proof, options = {}) {
+      await enqueue({ type: 'verify', publicSignals, proof }, options);
     },
     warm() {
       while (!closing && workers.size < size) start();

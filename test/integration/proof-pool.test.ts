@@ -43,6 +43,28 @@ describe('a proof pool', () => {
     expect(one.pids).not.toContain(process.pid);
   });
 
+  test('says which stage a job is in', async () => {
+    const one = pool();
+    const stages: string[] = [];
+    await one.prove(productInput(), { onStage: (stage) => stages.push(stage) });
+    expect(stages).toEqual(['witness', 'proof']);
+    await expectCode(
+      'WITNESS_FAILED',
+      one.prove({ ...productInput(), statement: 1n }, { onStage: (stage) => stages.push(stage) }),
+    );
+    expect(stages).toEqual(['witness', 'proof', 'witness']);
+  });
+
+  test('proves with several threads and ends with them', async () => {
+    const one = createProofPool({ size: 1, artefacts, threads: 'multi' });
+    pools.push(one);
+    const { proof, publicSignals } = await one.prove(productInput());
+    await one.verify(publicSignals, proof);
+    const [pid] = one.pids;
+    await one.close();
+    expect(isAlive(pid!)).toBe(false);
+  });
+
   test('passes on a verifier’s refusal with its code and details', async () => {
     const one = pool();
     const error = await expectCode('PROOF_ENCODING', one.verify([42n, 11n, 3n, 4n], new Uint8Array(3)));

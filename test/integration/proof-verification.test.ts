@@ -307,7 +307,9 @@ describe('a prover', () => {
     const folder = await mkdtemp(join(tmpdir(), 'grail-zkey-'));
     zkey[12 + 12 + 4 + 12 + 72]! ^= 1; // the number of wires, in the header
     await writeFile(join(folder, 'zkey'), zkey);
-    const wrong = await createProver({ wasm: artefacts.wasm, zkey: join(folder, 'zkey') });
+    const files = { wasm: artefacts.wasm, zkey: join(folder, 'zkey') };
+    await expectCode('PROVER_FAILED', createProver(files, { engine: 'kernel' }));
+    const wrong = await createProver(files, { engine: 'snarkjs' });
     await expectCode('PROVER_FAILED', wrong.prove(productInput()));
     await rm(folder, { recursive: true });
   });
