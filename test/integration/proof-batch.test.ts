@@ -14,6 +14,7 @@ import {
   type ProvenStatement,
 } from '../../src/proofs/verify.ts';
 import type { Hex } from '../../src/protocol/bytes.ts';
+import type { Code } from '../../src/protocol/codes.ts';
 import { expectCode } from '../helpers/expect-code.ts';
 import { PRODUCT_CIRCUIT, productInput } from '../helpers/product-circuit.ts';
 import { rerandomise } from '../helpers/rerandomise.ts';
@@ -76,37 +77,36 @@ const codes = async (items: readonly ProvenStatement[]) =>
   (await verifier.verifyMany(items)).map((error) => error?.code ?? null);
 
 /** Every way to be wrong that a batch meets, with the code that `verify` gives it. */
-const FAULTS: readonly (readonly [what: string, code: string, (item: ProvenStatement) => ProvenStatement])[] =
+const FAULTS: readonly (readonly [what: string, code: Code, (item: ProvenStatement) => ProvenStatement])[] = [
   [
-    [
-      'another statement',
-      'PROOF_INVALID',
-      (item) => ({ ...item, publicSignals: item.publicSignals.with(0, 43n) }),
-    ],
-    ['another rho', 'PROOF_INVALID', (item) => ({ ...item, publicSignals: item.publicSignals.with(1, 5n) })],
-    ['another C', 'PROOF_INVALID', (item) => shifted(item, curve.G1.g, 1n)],
-    [
-      'a signal beyond the field',
-      'PROOF_INVALID',
-      (item) => ({
-        ...item,
-        publicSignals: item.publicSignals.with(2, item.publicSignals[2]! + FIELD_ORDER),
-      }),
-    ],
-    ['A off the curve', 'PROOF_ENCODING', (item) => altered(item, 1, 1n)],
-    ['a truncated proof', 'PROOF_ENCODING', (item) => ({ ...item, proof: item.proof.subarray(0, 255) })],
-    ['a proof of no bytes', 'PROOF_ENCODING', (item) => ({ ...item, proof: new Uint8Array() })],
-    [
-      'a proof of a byte too many',
-      'PROOF_ENCODING',
-      (item) => ({ ...item, proof: new Uint8Array([...item.proof, 0]) }),
-    ],
-    [
-      'the signals of another circuit',
-      'KEY_MISMATCH',
-      (item) => ({ ...item, publicSignals: [...item.publicSignals, 1n] }),
-    ],
-  ];
+    'another statement',
+    'PROOF_INVALID',
+    (item) => ({ ...item, publicSignals: item.publicSignals.with(0, 43n) }),
+  ],
+  ['another rho', 'PROOF_INVALID', (item) => ({ ...item, publicSignals: item.publicSignals.with(1, 5n) })],
+  ['another C', 'PROOF_INVALID', (item) => shifted(item, curve.G1.g, 1n)],
+  [
+    'a signal beyond the field',
+    'PROOF_INVALID',
+    (item) => ({
+      ...item,
+      publicSignals: item.publicSignals.with(2, item.publicSignals[2]! + FIELD_ORDER),
+    }),
+  ],
+  ['A off the curve', 'PROOF_ENCODING', (item) => altered(item, 1, 1n)],
+  ['a truncated proof', 'PROOF_ENCODING', (item) => ({ ...item, proof: item.proof.subarray(0, 255) })],
+  ['a proof of no bytes', 'PROOF_ENCODING', (item) => ({ ...item, proof: new Uint8Array() })],
+  [
+    'a proof of a byte too many',
+    'PROOF_ENCODING',
+    (item) => ({ ...item, proof: new Uint8Array([...item.proof, 0]) }),
+  ],
+  [
+    'the signals of another circuit',
+    'KEY_MISMATCH',
+    (item) => ({ ...item, publicSignals: [...item.publicSignals, 1n] }),
+  ],
+];
 
 describe('a batch', () => {
   test('of nothing gives nothing', async () => {
