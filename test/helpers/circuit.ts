@@ -23,6 +23,14 @@ const CACHE = join(ROOT, '.cache/circuits');
 /** `O2` is what keys are made for; `O0` keeps every constraint and signal, so that a violation can be named. */
 export type Optimisation = 'O0' | 'O2';
 
+/** A textual change of one template: `from` must stand in the file exactly once. */
+export interface TemplateEdit {
+  /** A file of circuits/. */
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
 /** A compiled circuit whose witnesses, false ones too, can be made and judged without Groth16. */
 export interface TestCircuit {
   readonly r1cs: R1cs;
@@ -39,14 +47,22 @@ export interface TestCircuit {
   violated(witness: readonly bigint[]): number[];
   /**
    * The components whose constraints are violated, sorted: each is the longest path that a constraint's signals share.
-   * A constraint of the main component is named by its signals.
+   * A constraint of the main component, or of the spot check in it (`check`), is named by its signals.
    */
   blame(witness: readonly bigint[]): string[];
 }
 
-/** Compiles a main file, once per text, and loads it. */
-export async function compileCircuit(source: string, level: Optimisation): Promise<TestCircuit> {
-  const folder = build(source, level);
+/**
+ * Compiles a main file, once per text, and loads it.
+ * @param edits compile copies of the templates, changed so: a weaker circuit, or the same constraints with another way to
+ *   compute a witness
+ */
+export async function compileCircuit(
+  source: string,
+  level: Optimisation,
+  edits: readonly TemplateEdit[] = [],
+): Promise<TestCircuit> {
+  const folder = build(source, level, editedTemplates(edits));
   const r1cs = parseR1cs(readFileSync(join(folder, 'main.r1cs')));
   const wires = signalWires(readFileSync(join(folder, 'main.sym'), 'utf8'));
   const names = new Array<string>(r1cs.wires).fill('one');
@@ -69,17 +85,32 @@ export async function compileCircuit(source: string, level: Optimisation): Promi
   };
 }
 
-function build(source: string, level: Optimisation): string {
-  const hash = createHash('sha256').update(source).update(level);
+/** The templates of circuits/ by file name, after the edits. */
+function editedTemplates(edits: readonly TemplateEdit[]): Map<string, string> {
+  const templates = new Map<string, string>();
   for (const file of readdirSync(join(ROOT, 'circuits')).sort()) {
-    if (file.endsWith('.circom')) hash.update(readFileSync(join(ROOT, 'circuits', file)));
+    if (file.endsWith('.circom')) templates.set(file, readFileSync(join(ROOT, 'circuits', file), 'utf8'));
   }
+  for (const { file, from, to } of edits) {
+    const parts = templates.get(file)?.split(from) ?? [];
+    if (parts.length !== 2) throw new Error(`${file} does not hold this text once: ${from}`);
+    templates.set(file, parts.join(to));
+  }
+  return templates;
+}
+
+function build(source: string, level: Optimisation, templates: ReadonlyMap<string, string>): string {
+  const hash = createHash('sha256').update(source).update(level);
+  for (const [file, text] of templates) hash.update(file).update(text);
   const folder = join(CACHE, `test-${hash.digest('hex').slice(0, 24)}`);
   if (existsSync(folder)) return folder;
   mkdirSync(CACHE, { recursive: true });
   // Test files run in parallel: each compiles in a folder of its own and moves it into place whole.
   const work = mkdtempSync(join(CACHE, 'work-'));
   writeFileSync(join(work, 'main.circom'), source);
+  const library = join(work, 'templates');
+  mkdirSync(library);
+  for (const [file, text] of templates) writeFileSync(join(library, file), text);
   const flags = [
     `--${level}`,
     '--r1cs',
@@ -99,7 +130,7 @@ function build(source: string, level: Optimisation): string {
       '-l',
       'node_modules',
       '-l',
-      'circuits',
+      relative(ROOT, library),
     ],
     { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] },
   );
@@ -137,7 +168,8 @@ function commonPath(names: readonly string[]): string {
     if (!paths.every((path) => path[depth] === part)) break;
     shared.push(part);
   }
-  return shared.join('.') || names.join(' = ');
+  const path = shared.join('.');
+  return path === '' || path === 'check' ? [...names].sort().join(' = ') : path;
 }
 
 /** M·w for one matrix, a row a constraint, in [0, r). */

@@ -1,3 +1,5 @@
+import { FIELD_ORDER, inverse, signedToField } from '../../src/proofs/field.ts';
+
 /**
  * LLL reduction in exact integers (δ = 3/4), after Cohen, A Course in Computational Algebraic Number Theory, 2.6.7:
  * the attacker's tool in tests of what a rho known too early would allow. Reduces `basis`, rows of integers, in place.
@@ -55,4 +57,17 @@ function roundedQuotient(a: bigint, b: bigint): bigint {
   const twice = 2n * a + b;
   const quotient = twice / (2n * b);
   return twice < 0n && twice % (2n * b) !== 0n ? quotient - 1n : quotient;
+}
+
+/** Short, independent vectors e of integers with Σ weights[i]·e[i] ≡ 0 mod r, about the shortest first. */
+export function shortRelations(weights: readonly bigint[]): bigint[][] {
+  const back = inverse(signedToField(weights[0]!));
+  const basis = weights.map((weight, i) =>
+    weights.map((_, j) => {
+      if (j === 0) return i === 0 ? FIELD_ORDER : -signedToField(weight * back);
+      return i === j ? 1n : 0n;
+    }),
+  );
+  lll(basis);
+  return basis;
 }

@@ -1,18 +1,30 @@
 import { describe, expect, it } from 'vitest';
-import type { Architecture, HiddenLayer } from '../../src/policy/architecture.ts';
+import {
+  type Architecture,
+  type HiddenLayer,
+  layerOutputs,
+  type Policy,
+  weightCount,
+  weightRows,
+} from '../../src/policy/architecture.ts';
 import { trace } from '../../src/policy/forward.ts';
 import { generateCircuit } from '../../src/proofs/circuit.ts';
-import { foldVectors } from '../../src/proofs/fold.ts';
-import { FIELD_ORDER } from '../../src/proofs/poseidon.ts';
+import { FIELD_ORDER } from '../../src/proofs/field.ts';
+import { foldPolicy } from '../../src/proofs/fold.ts';
 import { traceDigest } from '../../src/proofs/statement.ts';
 import type { CircuitSpec, StepStatement } from '../../src/proofs/types.ts';
+import { NOISE_MAX, NOISE_MIN } from '../../src/proofs/widths.ts';
 import { publicInputs, publicSignals, witnessInput } from '../../src/proofs/witness-input.ts';
 import { compileCircuit, type TestCircuit } from '../helpers/circuit.ts';
-import { CARTPOLE, mlp, randomPolicy, randomSteps, Seeded } from '../helpers/steps.ts';
+import { adaptiveTrace, shifted } from '../helpers/claims.ts';
+import { CARTPOLE, honestStep, mlp, randomPolicy, randomSteps, Seeded } from '../helpers/steps.ts';
 import { network, SMALL_CONVOLUTIONS } from '../support/architectures.ts';
 
 /** Steps of each network that are proven; every other action of them is tried as well. */
-const STEPS = process.env.GRAIL_LONG ? 400 : 24;
+const STEPS = process.env.GRAIL_LONG ? 400 : 18;
+
+/** What the circuit said of all steps, against the reference. */
+const counted = { steps: 0, claims: 0, falseRejects: 0, falseAccepts: 0 };
 
 const NETWORKS: { title: string; architecture: Architecture; stepsPerProof: number; variant?: 'digest' }[] = [
   {
@@ -80,6 +92,23 @@ const NETWORKS: { title: string; architecture: Architecture; stepsPerProof: numb
     architecture: SMALL_CONVOLUTIONS,
     stepsPerProof: 3,
   },
+  {
+    title: 'one layer with the fold digest, which is that of no elements',
+    architecture: mlp([[5, 1, 1000]], 3),
+    stepsPerProof: 2,
+    variant: 'digest',
+  },
+  {
+    title: 'the widest accumulators, the largest biases and shifts',
+    architecture: mlp(
+      [
+        [1024, 17, 131_072],
+        [2, 17, 131_072],
+      ],
+      2,
+    ),
+    stepsPerProof: 2,
+  },
   { title: 'as many steps as one equation covers', architecture: mlp([[2, 4, 77]], 2), stepsPerProof: 12 },
   { title: 'one step more than one equation covers', architecture: mlp([[2, 4, 77]], 2), stepsPerProof: 13 },
 ];
@@ -110,45 +139,182 @@ function randomConvolutions(random: Seeded): { architecture: Architecture; steps
   };
 }
 
-/** Steps of which the circuit must accept exactly the reference's actions. */
+/** Proves steps by the policy, then false claims about one of them, and counts where circuit and reference differ. */
+async function differ(
+  circuit: TestCircuit,
+  spec: CircuitSpec,
+  policy: Policy,
+  steps: readonly StepStatement[],
+  random: Seeded,
+): Promise<void> {
+  const { architecture } = spec;
+  const rho = 1n + (BigInt(random.word()) ** 7n % (FIELD_ORDER - 1n));
+  const context = BigInt(random.word());
+  const refused = async (claimed: readonly StepStatement[], accumulators?: readonly Int32Array[][]) => {
+    const given = accumulators === undefined ? {} : { accumulators };
+    const witness = await circuit.witness(
+      witnessInput({ spec, policy, rho, context, steps: claimed, ...given }),
+    );
+    return { witness, refused: circuit.violated(witness).length > 0 };
+  };
+  const accumulators = steps.map((step) => trace(policy, step.observation));
+  const honest = await refused(steps);
+  counted.steps += steps.length;
+  if (honest.refused) counted.falseRejects += 1;
+  const publics = publicInputs({
+    spec,
+    rho,
+    context,
+    steps,
+    folds: foldPolicy(policy, rho),
+    traceDigest: traceDigest(architecture, accumulators),
+  });
+  expect(honest.witness.slice(1, 1 + circuit.r1cs.publics)).toEqual(publicSignals(publics));
+
+  const at = random.int(0, steps.length - 1);
+  const step = steps[at]!;
+  for (let action = 0; action < architecture.actions; action++) {
+    if (action === step.action) continue;
+    counted.claims += 1;
+    if (!(await refused(steps.with(at, { ...step, action }))).refused) counted.falseAccepts += 1;
+  }
+  // An accumulator that is off by one, and everything after it by the policy.
+  const layer = random.int(0, architecture.layers.length - 1);
+  const row = random.int(0, layerOutputs(architecture.layers[layer]!) - 1);
+  const off = adaptiveTrace(policy, step.observation, shifted([layer, row, random.pick([-1, 1])]));
+  counted.claims += 1;
+  if (!(await refused(steps, accumulators.with(at, off))).refused) counted.falseAccepts += 1;
+}
+
+/** Random policies and steps. */
 async function compare(circuit: TestCircuit, spec: CircuitSpec, count: number, seed: number): Promise<void> {
   const random = new Seeded(seed);
   for (let done = 0; done < count; done += spec.stepsPerProof) {
     const policy = randomPolicy(spec.architecture, random);
-    const rho = 1n + (BigInt(random.word()) ** 7n % (FIELD_ORDER - 1n));
-    const context = BigInt(random.word());
-    const prove = (steps: readonly StepStatement[]) =>
-      circuit.witness(witnessInput({ spec, policy, rho, context, steps }));
-    const steps = randomSteps(policy, spec.stepsPerProof, random);
-    const witness = await prove(steps);
-    expect(circuit.violated(witness)).toEqual([]);
-    const publics = publicInputs({
-      spec,
-      rho,
-      context,
-      steps,
-      folds: foldVectors(policy, rho),
-      traceDigest: traceDigest(
-        spec.architecture,
-        steps.map((step) => trace(policy, step.observation)),
-      ),
-    });
-    expect(witness.slice(1, 1 + circuit.r1cs.publics)).toEqual(publicSignals(publics));
-    const at = random.int(0, steps.length - 1);
-    for (let action = 0; action < spec.architecture.actions; action++) {
-      if (action === steps[at]!.action) continue;
-      const wrong = steps.with(at, { ...steps[at]!, action });
-      expect(circuit.violated(await prove(wrong))).not.toEqual([]);
-    }
+    await differ(circuit, spec, policy, randomSteps(policy, spec.stepsPerProof, random), random);
   }
+  expect(counted).toMatchObject({ falseRejects: 0, falseAccepts: 0 });
+}
+
+function tensors(
+  architecture: Architecture,
+  weight: (layer: number, at: number) => number,
+  bias: (layer: number, row: number) => number,
+): Policy {
+  return {
+    architecture,
+    layers: architecture.layers.map((layer, index) => ({
+      weight: Int8Array.from({ length: weightCount(layer) }, (_, at) => weight(index, at)),
+      bias: Int32Array.from({ length: weightRows(layer) }, (_, row) => bias(index, row)),
+    })),
+  };
+}
+
+/** Where arithmetic has its edges; every list of steps is filled up to a proof with its own first one. */
+function edges(architecture: Architecture): { title: string; policy: Policy; steps: StepStatement[] }[] {
+  const { observation, actions, layers } = architecture;
+  const last = layers.length - 1;
+  const { shift, biasMax } = layers[last]!;
+  const biggest = (layer: number) => layers[layer]!.biasMax;
+  const x = (value: number | ((j: number) => number)) =>
+    Int8Array.from({ length: observation }, (_, j) => (typeof value === 'number' ? value : value(j)));
+  const noise = (value: number | ((i: number) => number)) =>
+    Int32Array.from({ length: actions }, (_, i) => (typeof value === 'number' ? value : value(i)));
+  const made = (policy: Policy, ...steps: [Int8Array, Int32Array][]) => ({
+    policy,
+    steps: steps.map(([seen, gumbel]) => honestStep(policy, seen, gumbel)),
+  });
+  const zero = tensors(
+    architecture,
+    () => 0,
+    () => 0,
+  );
+  // Logits that biases alone decide: one more for every other action, where biasMax has room for it.
+  const unit = Math.min(2 ** shift, biasMax);
+  const apart = tensors(
+    architecture,
+    () => 0,
+    (layer, row) => (layer === last && row % 2 === 1 ? unit : 0),
+  );
+  const largest = tensors(architecture, () => 127, biggest);
+  const smallest = tensors(
+    architecture,
+    () => -127,
+    (layer) => -biggest(layer),
+  );
+  const mixed = tensors(
+    architecture,
+    (layer, at) => ((at + layer) % 2 === 0 ? 127 : -127),
+    (layer, row) => (row % 2 === 0 ? biggest(layer) : -biggest(layer)),
+  );
+  const oneRow = tensors(
+    architecture,
+    (layer, at) => (at < weightCount(layers[layer]!) / weightRows(layers[layer]!) ? 127 : 0),
+    () => 0,
+  );
+  const halves = tensors(
+    architecture,
+    () => 0,
+    (layer, row) =>
+      Math.max(-biggest(layer), Math.min(biggest(layer), (row - 1) * 2 ** (layers[layer]!.shift - 1))),
+  );
+  return [
+    {
+      title: 'ties of all',
+      ...made(zero, [x(0), noise(0)], [x(127), noise(NOISE_MAX)], [x(-127), noise(NOISE_MIN)]),
+    },
+    {
+      title: 'ties of some',
+      ...made(
+        zero,
+        [x(5), noise((i) => (i === 0 ? -1 : 0))],
+        [x(5), noise((i) => (i === actions - 1 ? 7 : i % 2) + 1)],
+      ),
+    },
+    {
+      title: 'logits one apart that noise makes equal',
+      ...made(
+        apart,
+        [x(1), noise((i) => (i % 2 === 1 ? 3 : 4))],
+        [x(1), noise((i) => (i % 2 === 1 ? 4 : 3))],
+        [x(1), noise((i) => (i % 2 === 1 ? 3 : 5))],
+      ),
+    },
+    {
+      title: 'largest accumulators, saturated',
+      ...made(largest, [x(127), noise(NOISE_MAX)], [x(-127), noise(0)]),
+    },
+    {
+      title: 'smallest accumulators, all zero after',
+      ...made(smallest, [x(127), noise(NOISE_MIN)], [x(-127), noise(0)]),
+    },
+    {
+      title: 'bounds of both signs',
+      ...made(
+        mixed,
+        [x((j) => (j % 2 === 0 ? 127 : -127)), noise((i) => (i % 2 === 0 ? NOISE_MIN : NOISE_MAX))],
+        [x((j) => (j % 2 === 0 ? -127 : 127)), noise((i) => (i % 2 === 0 ? NOISE_MAX : NOISE_MIN))],
+      ),
+    },
+    { title: 'zero rows', ...made(oneRow, [x(127), noise(1)], [x(-127), noise(1)], [x(0), noise(1)]) },
+    { title: 'values at the rounding’s halves', ...made(halves, [x(0), noise(0)]) },
+  ];
 }
 
 describe('the spot-check circuit', () => {
   for (const [index, { title, architecture, stepsPerProof, variant }] of NETWORKS.entries()) {
-    it(`accepts exactly the reference’s actions: ${title}`, async () => {
+    it(`accepts exactly the reference’s actions, edges included: ${title}`, async () => {
       const spec: CircuitSpec = { architecture, stepsPerProof, variant: variant ?? 'folds' };
       const circuit = await compileCircuit(generateCircuit(spec).source, 'O2');
       await compare(circuit, spec, STEPS, 1000 + index);
+      const random = new Seeded(index);
+      for (const { title: edge, policy, steps } of edges(architecture)) {
+        for (let from = 0; from < steps.length; from += stepsPerProof) {
+          const filled = Array.from({ length: stepsPerProof }, (_, b) => steps[from + b] ?? steps[0]!);
+          await differ(circuit, spec, policy, filled, random);
+        }
+        expect({ edge, ...counted }).toMatchObject({ edge, falseRejects: 0, falseAccepts: 0 });
+      }
     }, 1_800_000);
   }
 
@@ -169,4 +335,10 @@ describe('the spot-check circuit', () => {
     const circuit = await compileCircuit(generateCircuit(spec).source, 'O2');
     await compare(circuit, spec, process.env.GRAIL_LONG ? 160 : 16, 5);
   }, 1_800_000);
+
+  it('rejected no true step of all these, and accepted no false one', () => {
+    expect(counted).toMatchObject({ falseRejects: 0, falseAccepts: 0 });
+    expect(counted.steps).toBeGreaterThanOrEqual(process.env.GRAIL_LONG ? 2000 : 300);
+    expect(counted.claims).toBeGreaterThan(counted.steps / 2);
+  });
 });

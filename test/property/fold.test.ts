@@ -9,12 +9,12 @@ import {
   layerOutputs,
   type Policy,
   patchIndices,
-  positions,
   weightRows,
 } from '../../src/policy/architecture.ts';
 import { trace } from '../../src/policy/forward.ts';
-import { foldVectors } from '../../src/proofs/fold.ts';
-import { FIELD_ORDER, signedToField } from '../../src/proofs/poseidon.ts';
+import { FIELD_ORDER, inverse, signedToField } from '../../src/proofs/field.ts';
+import { foldObservations, foldPolicy } from '../../src/proofs/fold.ts';
+import { circuitLayout } from '../../src/proofs/widths.ts';
 import { architectures } from '../support/architectures.ts';
 import { randomObservations, randomPolicy } from '../support/policies.ts';
 
@@ -43,62 +43,112 @@ function powersOf(rho: bigint, count: number): bigint[] {
   return powers;
 }
 
-/** What each layer takes and the vectors it is folded to. */
-function folded(policy: Policy, observation: Int8Array, rho: bigint) {
-  const folds = foldVectors(policy, rho);
+/** A layer at work on a step, and the vector that it is folded to. */
+interface FoldedLayer {
+  readonly index: number;
+  readonly layer: Layer;
+  readonly x: readonly bigint[];
+  readonly y: Int32Array;
+  readonly v: readonly bigint[];
+  /** ρ^(f+1) …: the weights of its accumulators, f of which come before. */
+  readonly powers: readonly bigint[];
+}
+
+function folded(policy: Policy, observation: Int8Array, rho: bigint): FoldedLayer[] {
+  const folds = foldPolicy(policy, rho);
+  const vectors = [...folds.observation, ...folds.circuit];
   const accumulators = trace(policy, observation);
+  const { layers } = policy.architecture;
+  const powers = powersOf(
+    rho,
+    layers.reduce((sum, layer) => sum + layerOutputs(layer), 0),
+  );
   let x = Array.from(observation, BigInt);
   let at = 0;
-  const layers = policy.architecture.layers.map((layer, index) => {
-    const v = folds.slice(at, at + layerInputs(layer));
-    const c = folds[at + v.length]!;
-    at += v.length + 1;
-    const result = { layer, x, y: accumulators[index]!, v, c };
+  let first = 0;
+  const all = layers.map((layer, index) => {
+    const v = vectors.slice(at, at + layerInputs(layer));
+    at += v.length;
+    const y = accumulators[index]!;
+    const result = { index, layer, x, y, v, powers: powers.slice(first, first + y.length) };
+    first += y.length;
     const half = 2 ** (layer.shift - 1);
-    x = Array.from(result.y, (y) =>
-      BigInt(Math.min(Math.max(Math.floor((y + half) / 2 ** layer.shift), 0), 127)),
+    x = Array.from(y, (value) =>
+      BigInt(Math.min(Math.max(Math.floor((value + half) / 2 ** layer.shift), 0), 127)),
     );
     return result;
   });
-  expect(at).toBe(folds.length);
-  return layers;
+  expect(at).toBe(vectors.length);
+  expect(folds.observation).toHaveLength(policy.architecture.observation);
+  return all;
 }
 
 function dot(a: readonly bigint[], b: readonly bigint[]): bigint {
   return a.reduce((sum, value, i) => sum + value * b[i]!, 0n);
 }
 
-test('Freivalds’ identity holds for the oracle’s accumulators, and for none that differ in one place', () => {
+/** Σᵢ ρ^(i+1)·yᵢ − Σⱼ vⱼ·xⱼ over all layers, less the biases: zero for true accumulators. */
+function defect(policy: Policy, layers: readonly FoldedLayer[], rho: bigint): bigint {
+  const sides = layers.map(({ x, y, v, powers }) => dot(powers, Array.from(y, BigInt)) - dot(v, x));
+  return signedToField(sides.reduce((sum, side) => sum + side, -foldPolicy(policy, rho).constant));
+}
+
+test('Freivalds’ identity holds over all layers for the oracle’s accumulators, and for none that differ in one place', () => {
   fc.assert(
     fc.property(cases, ({ policy, observation, rho }) => {
-      for (const { layer, x, y, v, c } of folded(policy, observation, rho)) {
-        const powers = powersOf(rho, layerOutputs(layer));
-        const left = dot(powers, Array.from(y, BigInt));
-        const right = signedToField(dot(v, x) + c);
-        expect(signedToField(left)).toBe(right);
-        for (const power of powers) {
-          expect(signedToField(left + power)).not.toBe(right);
-          expect(signedToField(left - power)).not.toBe(right);
-        }
+      const layers = folded(policy, observation, rho);
+      expect(defect(policy, layers, rho)).toBe(0n);
+      for (const { powers } of layers) {
+        for (const power of powers) expect(power).not.toBe(0n);
       }
+      const every = layers.flatMap(({ powers }) => powers);
+      if (rho > 2n ** 64n && rho < FIELD_ORDER - 2n ** 64n) expect(new Set(every).size).toBe(every.length);
     }),
     options,
   );
 });
 
-test('accumulators that change places with others are refused, between positions too', () => {
+test('accumulators that change places with others are refused, between positions and between layers too', () => {
   fc.assert(
     fc.property(cases, fc.nat(), fc.nat(), ({ policy, observation, rho }, first, second) => {
       fc.pre(rho > 2n ** 64n && rho < FIELD_ORDER - 2n ** 64n);
-      for (const { layer, x, y, v, c } of folded(policy, observation, rho)) {
-        const [i, j] = [first % y.length, second % y.length];
-        if (y[i] === y[j]) continue;
-        const moved = y.with(i, y[j]!).with(j, y[i]!);
-        const left = dot(powersOf(rho, layerOutputs(layer)), Array.from(moved, BigInt));
-        expect(signedToField(left)).not.toBe(signedToField(dot(v, x) + c));
-      }
+      const layers = folded(policy, observation, rho);
+      const y = layers.flatMap((layer) => Array.from(layer.y, BigInt));
+      const powers = layers.flatMap((layer) => layer.powers);
+      const [i, j] = [first % y.length, second % y.length];
+      fc.pre(y[i] !== y[j]);
+      const swapped = y.with(i, y[j]!).with(j, y[i]!);
+      expect(signedToField(dot(powers, swapped) - dot(powers, y))).not.toBe(0n);
     }),
     options,
+  );
+});
+
+test('what the verifier knows of each equation is the first layer’s share of the identity, steps at their strides', () => {
+  fc.assert(
+    fc.property(cases, fc.integer({ min: 1, max: 26 }), ({ policy, observation, rho }, steps) => {
+      const { architecture } = policy;
+      const { stride, folded: most, equations } = circuitLayout({ architecture, stepsPerProof: steps });
+      const observations = Array.from({ length: steps }, (_, b) =>
+        observation.map((x) => (b === 0 ? x : -x)),
+      );
+      const traces = observations.map((x) => folded(policy, x, rho));
+      const known = foldObservations(architecture, foldPolicy(policy, rho), observations);
+      expect(known).toHaveLength(equations);
+      for (const [e, value] of known.entries()) {
+        // What a circuit computes: Σ ρ^(i+1)·Y − Σ v·X over the layers after the first.
+        let out = 0n;
+        for (const [b, layers] of traces.slice(e * most, (e + 1) * most).entries()) {
+          const weight = 1n << BigInt(stride * b);
+          for (const { index, x, y, v, powers } of layers) {
+            out += weight * dot(powers, Array.from(y, BigInt));
+            if (index > 0) out -= weight * dot(v, x);
+          }
+        }
+        expect(signedToField(out)).toBe(value);
+      }
+    }),
+    { ...options, numRuns: options.numRuns / 4 },
   );
 });
 
@@ -123,25 +173,22 @@ function matrix(layer: Layer, { weight }: LayerTensors): bigint[][] {
   });
 }
 
-test('the vectors are the transpose of the layer’s whole matrix times the powers of rho', () => {
+test('the vectors are the transpose of each layer’s whole matrix times its powers of rho', () => {
   fc.assert(
     fc.property(cases, ({ policy, observation, rho }) => {
-      for (const [index, { layer, v, c }] of folded(policy, observation, rho).entries()) {
-        const tensors = policy.layers[index]!;
-        const whole = matrix(layer, tensors);
-        const powers = powersOf(rho, whole.length);
-        const expected = v.map((_, j) =>
-          signedToField(
-            dot(
-              whole.map((row) => row[j]!),
-              powers,
-            ),
-          ),
-        );
+      let constant = 0n;
+      for (const { index, layer, v, powers } of folded(policy, observation, rho)) {
+        const { bias } = policy.layers[index]!;
+        const whole = matrix(layer, policy.layers[index]!);
+        const expected = v.map((_, j) => {
+          const column = whole.map((row) => row[j]!);
+          return signedToField(dot(column, powers));
+        });
         expect(v).toEqual(expected);
-        const biases = powers.map((_, o) => BigInt(tensors.bias[o % tensors.bias.length]!));
-        expect(c).toBe(signedToField(dot(biases, powers)));
+        const biases = powers.map((_, o) => BigInt(bias[o % bias.length]!));
+        constant += dot(biases, powers);
       }
+      expect(foldPolicy(policy, rho).constant).toBe(signedToField(constant));
     }),
     { ...options, numRuns: options.numRuns / 2 },
   );
@@ -150,7 +197,7 @@ test('the vectors are the transpose of the layer’s whole matrix times the powe
 test('a convolution’s weights are folded once, and moved by a power of rho to each position', () => {
   fc.assert(
     fc.property(cases, ({ policy, observation, rho }) => {
-      for (const [index, { layer, v, c }] of folded(policy, observation, rho).entries()) {
+      for (const { index, layer, v, powers } of folded(policy, observation, rho)) {
         const [rows, width] = [weightRows(layer), fanIn(layer)];
         const { shift, biasMax } = layer;
         const one: Architecture = {
@@ -158,16 +205,15 @@ test('a convolution’s weights are folded once, and moved by a power of rho to 
           actions: rows,
           layers: [{ type: 'dense', in: width, out: rows, shift, biasMax }],
         };
-        const u = foldVectors({ architecture: one, layers: [policy.layers[index]!] }, rho);
-        const powers = [1n, ...powersOf(rho, layerOutputs(layer))];
+        // Of a network of this layer alone, whose first accumulator has the weight ρ.
+        const u = foldPolicy({ architecture: one, layers: [policy.layers[index]!] }, rho).observation;
+        const back = inverse(rho);
         const moved = new Array<bigint>(layerInputs(layer)).fill(0n);
-        let constant = 0n;
         for (const [at, j] of patchIndices(layer).entries()) {
-          moved[j]! += powers[Math.floor(at / width) * rows]! * u[at % width]!;
+          const start = (powers[Math.floor(at / width) * rows]! * back) % FIELD_ORDER;
+          moved[j]! += start * u[at % width]!;
         }
-        for (let p = 0; p < positions(layer); p++) constant += powers[p * rows]! * u[width]!;
         expect(v).toEqual(moved.map(signedToField));
-        expect(c).toBe(signedToField(constant));
       }
     }),
     options,

@@ -1,12 +1,11 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { layerInputs, type Policy } from '../../src/policy/architecture.ts';
+import type { Policy } from '../../src/policy/architecture.ts';
 import { trace } from '../../src/policy/forward.ts';
-import { generateCircuit } from '../../src/proofs/circuit.ts';
-import { foldVectors } from '../../src/proofs/fold.ts';
-import { FIELD_ORDER, signedToField } from '../../src/proofs/poseidon.ts';
+import { foldPolicy } from '../../src/proofs/fold.ts';
 import type { CircuitSpec } from '../../src/proofs/types.ts';
-import { type ProverInput, type WitnessInput, witnessInput } from '../../src/proofs/witness-input.ts';
-import { compileCircuit, type TestCircuit } from '../helpers/circuit.ts';
+import { type ProverInput, witnessInput } from '../../src/proofs/witness-input.ts';
+import { CircuitPair } from '../helpers/circuit-pair.ts';
+import { adaptiveTrace, claimAccumulators, requantised } from '../helpers/claims.ts';
 import { randomSteps, Seeded } from '../helpers/steps.ts';
 import { network } from '../support/architectures.ts';
 
@@ -43,45 +42,26 @@ function honest(variant: CircuitSpec['variant']): ProverInput {
   };
 }
 
-/** The accumulators of a step when the convolution's are these, everything after them computed by the policy. */
-function adaptive({ architecture, layers }: Policy, first: Int32Array): Int32Array[] {
-  const { shift } = architecture.layers[0]!;
-  const x = Int8Array.from(first, (y) => Math.min(Math.max((y + 2 ** (shift - 1)) >> shift, 0), 127));
-  const rest = architecture.layers.slice(1);
-  const tail: Policy = {
-    architecture: { ...architecture, observation: layerInputs(rest[0]!), layers: rest },
-    layers: layers.slice(1),
-  };
-  return [first, ...trace(tail, x)];
-}
-
 describe.each(['folds', 'digest'] as const)('the circuit of a convolution, variant %s', (variant) => {
   const input = honest(variant);
   const spotCheck = variant === 'folds' ? '' : 'check.';
-  let named: TestCircuit;
-  let optimised: TestCircuit;
+  const fold = `${spotCheck}fold[0].out = ${spotCheck}observationFolds[0]`;
+  let pair: CircuitPair;
   beforeAll(async () => {
-    const { source } = generateCircuit(input.spec);
-    named = await compileCircuit(source, 'O0');
-    optimised = await compileCircuit(source, 'O2');
+    pair = await CircuitPair.compile(input.spec);
   }, 300_000);
 
-  /** Why the circuit refuses these inputs, none if it accepts them. O0 and O2 must agree. */
-  async function verdict(inputs: WitnessInput): Promise<string[]> {
-    const blame = named.blame(await named.witness(inputs));
-    expect(optimised.violated(await optimised.witness(inputs)).length > 0).toBe(blame.length > 0);
-    return blame;
-  }
-
-  /** The verdict when step 1 claims other accumulators of the convolution. */
+  /** The verdict when step 1 claims other accumulators of the convolution, and all that follows from them. */
   function claimed(change: (y: Int32Array) => Int32Array): Promise<string[]> {
     const accumulators = input.steps.map(({ observation }) => trace(input.policy, observation));
-    accumulators[1] = adaptive(input.policy, change(accumulators[1]![0]!));
-    return verdict(witnessInput({ ...input, accumulators }));
+    accumulators[1] = adaptiveTrace(input.policy, input.steps[1]!.observation, (y, layer) =>
+      layer === 0 ? change(y) : y,
+    );
+    return pair.verdict(claimAccumulators(input, accumulators));
   }
 
   it('accepts the oracle’s accumulators', async () => {
-    expect(await verdict(witnessInput(input))).toEqual([]);
+    expect(await pair.verdict(witnessInput(input))).toEqual([]);
     expect(await claimed((y) => y)).toEqual([]);
   });
 
@@ -89,49 +69,84 @@ describe.each(['folds', 'digest'] as const)('the circuit of a convolution, varia
     for (let p = 0; p < POSITIONS; p++) {
       const at = p * ROWS + (p % ROWS);
       const off = p % 2 === 0 ? 1 : -1;
-      const blame = await claimed((y) => y.with(at, y[at]! + off));
-      // Where the change leads to another action too, the comparison agrees with the fold.
-      expect(blame.filter((component) => !component.includes('argmax'))).toEqual([`${spotCheck}fold[0]`]);
+      expect(await claimed((y) => y.with(at, y[at]! + off))).toEqual([fold]);
     }
   });
 
   it('refuses errors of two positions that would cancel if both had the same weight', async () => {
-    const blame = await claimed((y) => y.with(0, y[0]! + 1).with(ROWS, y[ROWS]! - 1));
-    expect(blame).toContain(`${spotCheck}fold[0]`);
+    expect(await claimed((y) => y.with(0, y[0]! + 1).with(ROWS, y[ROWS]! - 1))).toEqual([fold]);
+  });
+
+  it('refuses errors of the last position and of the dense layer after it that equal weights would cancel', async () => {
+    const accumulators = input.steps.map(({ observation }) =>
+      adaptiveTrace(input.policy, observation, (y, layer) => {
+        const [at, by] = layer === 0 ? [y.length - 1, 1] : [0, layer === 1 ? -1 : 0];
+        return y.with(at, y[at]! + by);
+      }),
+    );
+    expect(await pair.verdict(claimAccumulators(input, accumulators))).toEqual([fold]);
   });
 
   it('refuses the accumulators of another position', async () => {
-    const blame = await claimed((y) => y.map((_, i) => y[(i + ROWS) % y.length]!));
-    expect(blame).toContain(`${spotCheck}fold[0]`);
+    expect(await claimed((y) => y.map((_, i) => y[(i + ROWS) % y.length]!))).toEqual([fold]);
   });
 
-  it('refuses another action', async () => {
+  it('refuses a statement of another action', async () => {
     const steps = input.steps.with(1, { ...input.steps[1]!, action: (input.steps[1]!.action + 1) % 3 });
-    const blame = await verdict(witnessInput({ ...input, steps }));
-    expect(blame).toContain(`${spotCheck}argmax[1].margin[${input.steps[1]!.action}]`);
-    expect(blame.filter((component) => !component.startsWith(`${spotCheck}argmax[1].margin`))).toEqual([]);
+    expect(await pair.verdict(witnessInput({ ...input, steps }))).toEqual([
+      `${spotCheck}digest.out = ${spotCheck}statementDigest`,
+    ]);
   });
 
-  it('refuses another policy’s folds, were it one weight of the kernel apart', async () => {
-    const [first, ...rest] = input.policy.layers;
-    const weight = first!.weight.with(7, first!.weight[7]! + 1);
-    const folds = foldVectors({ ...input.policy, layers: [{ ...first!, weight }, ...rest] }, input.rho);
-    const blame = await verdict({ ...witnessInput(input), folds });
-    expect(blame[0]).toBe(`${spotCheck}fold[0]`);
+  it('refuses another policy’s folds, were it one weight of a later layer apart', async () => {
+    const { layers } = input.policy;
+    const weight = layers[1]!.weight.with(7, layers[1]!.weight[7]! + 1);
+    const other = { ...input.policy, layers: layers.with(1, { ...layers[1]!, weight }) };
+    const folds = foldPolicy(other, input.rho).circuit;
+    const refusal = variant === 'folds' ? [fold] : [fold, 'digest.out = foldDigest'];
+    expect(await pair.verdict({ ...witnessInput(input), folds })).toEqual(refusal);
+  });
+
+  it('refuses another policy’s statement, were it one weight of the kernel apart', async () => {
+    const { layers } = input.policy;
+    const weight = layers[0]!.weight.with(7, layers[0]!.weight[7]! + 1);
+    const other = { ...input.policy, layers: layers.with(0, { ...layers[0]!, weight }) };
+    const own = witnessInput(input);
+    // The kernel enters a proof through what the verifier folds of the observations, which the statement holds.
+    const { statementDigest } = witnessInput({
+      ...input,
+      policy: other,
+      accumulators: input.steps.map(({ observation }) => trace(input.policy, observation)),
+    });
+    expect(await pair.verdict({ ...own, statementDigest: statementDigest! })).toEqual([
+      `${spotCheck}digest.out = ${spotCheck}statementDigest`,
+    ]);
   });
 
   it('refuses an activation of the convolution that is not its requantised accumulator', async () => {
-    const own = witnessInput(input);
-    const witness = await named.witness(own);
-    const wire = (signal: string) => named.wires.get(`${spotCheck}${signal}`)!;
-    // An activation of the last position, and the product in the next layer's fold that it enters.
-    const i = (POSITIONS - 1) * ROWS;
-    const changed = [...witness];
-    changed[wire(`requantise[0][${i}].out`)]! += 1n;
-    changed[wire(`fold[1].x[0][${i}]`)]! += 1n;
-    const product = wire(`fold[1].right[${i}]`);
-    changed[product] = (changed[product]! + witness[wire(`fold[1].u[${i}]`)]!) % FIELD_ORDER;
-    const blame = named.blame(changed.map(signedToField));
-    expect(blame).toEqual([`${spotCheck}fold[1]`, `${spotCheck}requantise[0][${i}]`]);
+    // Every unit's activation is one lower where there is room, and all that follows is computed from that.
+    const hint = {
+      file: 'requantise.circom',
+      from: 'out <-- high == 0 ? low : 127 * bits[width - 1];',
+      to: 'out <-- high == 0 && low > 0 ? low - 1 : (high == 0 ? low : 127 * bits[width - 1]);',
+    };
+    const lower = (y: number, shift: number) => {
+      const value = Math.floor((y + 2 ** (shift - 1)) / 2 ** shift);
+      return value > 0 && value <= 127 ? value - 1 : Math.min(Math.max(value, 0), 127);
+    };
+    const accumulators = input.steps.map(({ observation }) =>
+      adaptiveTrace(input.policy, observation, (y) => y, lower),
+    );
+    const blame = pair.wireVerdict(await pair.forged([hint], claimAccumulators(input, accumulators)));
+    const expected = accumulators.flatMap((step, b) =>
+      step
+        .slice(0, -1)
+        .flatMap((y, layer) => Array.from(y, (value) => [value, ARCHITECTURE.layers[layer]!.shift] as const))
+        .flatMap(([value, shift], row) =>
+          lower(value, shift) === requantised(value, shift) ? [] : [`${spotCheck}requantise[${b}][${row}]`],
+        ),
+    );
+    expect(expected.length).toBeGreaterThan(5);
+    expect(blame).toEqual(expected.sort());
   });
 });
