@@ -7,7 +7,7 @@ import { addressSchema, type Genesis } from '../params/genesis.ts';
 import { layerInputs, layerOutputs, type Policy } from '../policy/architecture.ts';
 import { forward } from '../policy/forward.ts';
 import { noise } from '../policy/sampler.ts';
-import { loadVerificationKey } from '../proofs/artefacts.ts';
+import { type KeySources, loadNetworkKey } from '../proofs/network-key.ts';
 import { openChallenges } from '../proofs/opening.ts';
 import { createVerifier } from '../proofs/verify.ts';
 import { fromHex, type Hex } from '../protocol/bytes.ts';
@@ -23,6 +23,7 @@ import { windowInput } from '../replica/window-input.ts';
 import { FolderBlobStore } from '../storage/blobs.ts';
 import { useNodeSha256 } from '../storage/node-hash.ts';
 import { defineCommand } from './command.ts';
+import { keyFileFlag } from './flags.ts';
 
 const KINDS = ['rollout', 'proof', 'patch', 'policy'] as const;
 
@@ -50,6 +51,7 @@ export const command = defineCommand({
       .describe('rollout, proof: the miner’s address'),
     slot: z.int().min(0).default(0).describe('rollout: the slot'),
     version: z.int().min(0).optional().describe('patch, policy: the version'),
+    key: keyFileFlag,
     json: z.boolean().default(false).describe('print one JSON object'),
   }),
   async run({ positionals, flags, out }) {
@@ -58,7 +60,11 @@ export const command = defineCommand({
     try {
       const genesis = genesisOf(ledger);
       const blobs = new FolderBlobStore(join(positionals.directory, 'blobs'));
-      const network: Network = { ledger, genesis, blobs };
+      const keys = {
+        ...(flags.key !== undefined && { keyFile: flags.key }),
+        keyFolder: join(positionals.directory, 'keys'),
+      };
+      const network: Network = { ledger, genesis, blobs, keys };
       const view = await INSPECTORS[positionals.kind](network, flags);
       if (flags.json) out(JSON.stringify(view.data));
       else for (const line of view.lines) out(line);
@@ -73,6 +79,7 @@ interface Network {
   readonly ledger: Ledger;
   readonly genesis: Genesis;
   readonly blobs: FolderBlobStore;
+  readonly keys: KeySources;
 }
 
 interface Selection {
@@ -207,12 +214,8 @@ async function inspectProof(network: Network, selection: Selection): Promise<Vie
   const { rollouts } = accepted(check);
   const { genesis } = network;
   const expected = openChallenges(genesis, state.genesisHash, policy, input, commit.miner, rollouts);
-  const { architecture, stepsPerProof, proof } = genesis;
-  const { verificationKey, verificationKeyHash } = await loadVerificationKey({
-    architecture,
-    stepsPerProof,
-    variant: proof.variant,
-  });
+  const { proof } = genesis;
+  const { verificationKey, verificationKeyHash } = await loadNetworkKey(genesis, network.keys);
   const verifier = await createVerifier(verificationKey);
   const rho = window.fold?.rho ?? null;
   const folds = rho === null ? [] : networkFolds(proof.variant, policy, rho);

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Curve, buildBn128 } from 'ffjavascript';
+import { buildBn128, type Curve } from 'ffjavascript';
 import { powersOfTau } from 'snarkjs';
 import type { CeremonyCircuit } from '../../src/proofs/ceremony/circuit.ts';
 import { PRODUCT_CIRCUIT } from './product-circuit.ts';
@@ -21,11 +21,9 @@ export async function makePhaseOne(
   folder: string,
   power = 6,
 ): Promise<{ readonly plain: string; readonly prepared: string }> {
-  const [begun, plain, prepared] = ['begun', 'plain', 'prepared'].map((name) => join(folder, `${name}.ptau`)) as [
-    string,
-    string,
-    string,
-  ];
+  const [begun, plain, prepared] = ['begun', 'plain', 'prepared'].map((name) =>
+    join(folder, `${name}.ptau`),
+  ) as [string, string, string];
   const curve = await buildBn128(false);
   try {
     await newAccumulator(curve, power, begun);

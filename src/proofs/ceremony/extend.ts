@@ -1,15 +1,14 @@
-import { link, rm } from 'node:fs/promises';
+import { access, link, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Hex } from '../../protocol/bytes.ts';
 import { GrailError } from '../../protocol/errors.ts';
 import { lockFile } from '../../storage/lock.ts';
 import { contributionHash } from './contributions.ts';
+import { beaconSchema, contributorSchema } from './schemas.ts';
 import { type CeremonyOptions, snarkjs } from './snarkjs.ts';
 import type { SnarkjsRequest } from './snarkjs-worker.ts';
 import { BEACON_NAME, readLastKey } from './steps.ts';
 import {
-  beaconSchema,
-  contributorSchema,
   extendTranscript,
   type NewStep,
   readTranscript,
@@ -38,6 +37,11 @@ export async function contribute(
   options: CeremonyOptions = {},
 ): Promise<AddedStep> {
   check(contributorSchema.safeParse(name), 'the name');
+  if (entropy !== null) {
+    await access(entropy).catch((cause: unknown) => {
+      throw new GrailError('NOT_FOUND', `${entropy} cannot be read`, { path: entropy }, { cause });
+    });
+  }
   if (name === BEACON_NAME) throw new GrailError('USAGE', `the name ${BEACON_NAME} is for beacons`);
   return extend(
     directory,

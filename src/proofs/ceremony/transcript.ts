@@ -2,46 +2,18 @@ import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { hash32Schema } from '../../params/genesis.ts';
-import { architectureSchema } from '../../policy/architecture.ts';
 import { type Hex, toHex, utf8 } from '../../protocol/bytes.ts';
 import { canonicalBytes, canonicalText } from '../../protocol/canonical.ts';
 import { GrailError } from '../../protocol/errors.ts';
 import { sha256, tag } from '../../protocol/hash.ts';
-import type { CircuitSpec } from '../types.ts';
-
-const hex = (bytes: number | string) =>
-  z
-    .string()
-    .regex(new RegExp(`^0x(?:[0-9a-f]{2}){${bytes}}$`), `expected ${bytes} bytes as lower-case 0x hex`)
-    .transform((value) => value as Hex);
-
-export const hash64Schema = hex(64);
-
-export const circuitSpecSchema: z.ZodType<CircuitSpec> = z.strictObject({
-  architecture: architectureSchema,
-  stepsPerProof: z.int().min(1).max(64),
-  variant: z.enum(['folds', 'digest']),
-});
-
-/** What a contributor is called: a label for people, which snarkjs keeps in 255 bytes. */
-export const contributorSchema = z
-  .string()
-  .max(64)
-  .regex(/^[\p{L}\p{N}][\p{L}\p{N} ._@+-]*$/u, 'expected letters, digits, spaces and . _ @ + -, at most 64');
-
-export const beaconSchema = z.strictObject({
-  value: hex('16,64'),
-  /** The value is hashed 2^iterationsExp times. */
-  iterationsExp: z.int().min(10).max(24),
-  /** Where anyone finds the value: a block, a drand round. */
-  source: z
-    .string()
-    .min(1)
-    .max(200)
-    .regex(/^[^\p{C}]+$/u, 'expected text without control characters'),
-});
-
-export const toolsSchema = z.record(z.string().max(32), z.string().max(32));
+import {
+  beaconSchema,
+  circuitNameSchema,
+  circuitSpecSchema,
+  contributorSchema,
+  hash64Schema,
+  toolsSchema,
+} from './schemas.ts';
 
 const stepSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('new'), previous: hash32Schema, zkeySha256: hash32Schema }),
@@ -64,7 +36,7 @@ const stepSchema = z.discriminatedUnion('kind', [
 const headerSchema = z.strictObject({
   format: z.literal(1),
   /** The circuit's name, and the specification that it is generated from; null for a circuit that is not generated. */
-  circuit: z.string().regex(/^[A-Za-z0-9-]{1,100}$/),
+  circuit: circuitNameSchema,
   spec: circuitSpecSchema.nullable(),
   /** Of the main file's text, and of the compiled constraint system. */
   sourceSha256: hash32Schema,

@@ -41,6 +41,14 @@ export async function verifyCeremony(directory: string, options: VerifyOptions):
   const { phaseOne, onProgress } = options;
   const transcript = await readTranscript(directory);
   const { key } = await readLastKey(directory, transcript);
+  const contributed = transcript.steps.some(({ kind }) => kind === 'contribution');
+  if (!contributed && options.unfinished !== true) {
+    // A beacon alone is no contribution: everybody knows its share.
+    throw new GrailError(
+      'KEY_INSECURE',
+      'nobody has contributed to this ceremony, so anyone can forge proofs for its key',
+    );
+  }
   await checkEarlierKeys(directory, transcript);
   await checkConstraints(directory, transcript, options);
   await checkSamePhaseOne(phaseOne, transcript, options);
@@ -54,10 +62,7 @@ export async function verifyCeremony(directory: string, options: VerifyOptions):
     });
   }
   const hash = verificationKeyHash(key.verificationKey);
-  if (options.unfinished !== true || transcript.steps.some(({ kind }) => kind === 'contribution')) {
-    checkContributed(transcript);
-    checkVerificationKey(key.verificationKey, hash, false);
-  }
+  if (contributed) checkVerificationKey(key.verificationKey, hash, false);
   return { transcript, transcriptHash: headHash(transcript), key, zkey, verificationKeyHash: hash };
 }
 
@@ -132,13 +137,4 @@ async function checkSamePhaseOne(
       },
     );
   }
-}
-
-/** @throws GrailError KEY_INSECURE: a beacon alone is no contribution, since everybody knows its share */
-function checkContributed({ steps }: Transcript): void {
-  if (steps.some(({ kind }) => kind === 'contribution')) return;
-  throw new GrailError(
-    'KEY_INSECURE',
-    'nobody has contributed to this ceremony, so anyone can forge proofs for its key',
-  );
 }
