@@ -5,8 +5,12 @@ import { recipe } from '../src/params/recipes.ts';
 import { GUMBEL_TABLE_SHA256 } from '../src/policy/gumbel.ts';
 import { policyRoot } from '../src/policy/snapshot.ts';
 import { type ArtefactOptions, loadVerificationKey } from '../src/proofs/artefacts.ts';
+import { generateCircuit } from '../src/proofs/circuit.ts';
+import { type KeyFile, readKeyFile } from '../src/proofs/key-file.ts';
+import type { CircuitSpec } from '../src/proofs/types.ts';
 import { LocalBeacon } from '../src/protocol/beacon.ts';
 import { type Hex, toHex, u32, u64 } from '../src/protocol/bytes.ts';
+import { GrailError } from '../src/protocol/errors.ts';
 import { sha256, tag } from '../src/protocol/hash.ts';
 import { Identity } from '../src/protocol/identity.ts';
 import { encodeAnchor } from '../src/pulse/index.ts';
@@ -25,6 +29,8 @@ export interface DevnetOptions {
   readonly stepsPerSlot?: number;
   readonly lag?: number;
   readonly artefacts?: ArtefactOptions;
+  /** A key file whose key genesis shall pin, of this network's circuit; a development key when absent. */
+  readonly keyFile?: string;
 }
 
 /** A new network and everything secret about it. */
@@ -37,6 +43,8 @@ export interface Devnet {
   readonly beaconSecrets: readonly [Uint8Array, Uint8Array];
   /** The blob that holds policy 0. */
   readonly anchor: Uint8Array;
+  /** The key file that was asked for. */
+  readonly keyFile: KeyFile | null;
 }
 
 /** What a development network trains unless told otherwise. */
@@ -61,7 +69,9 @@ export async function makeDevnet(options: DevnetOptions): Promise<Devnet> {
   const initialSeed = toHex(secret('initial'));
   const { policy, state } = initialise({ architecture, quantiser, algorithm, groupSize, initialSeed });
   const anchor = encodeAnchor(policy);
-  const key = await loadVerificationKey({ architecture, stepsPerProof, variant: 'folds' }, options.artefacts);
+  const spec: CircuitSpec = { architecture, stepsPerProof, variant: 'folds' };
+  const keyFile = options.keyFile === undefined ? null : await readKeyOf(spec, options.keyFile);
+  const key = keyFile ?? (await loadVerificationKey(spec, options.artefacts));
   const genesis = parseGenesis({
     protocolVersion: 1,
     name: options.seed === null ? 'devnet' : `devnet-${options.seed}`,
@@ -93,5 +103,24 @@ export async function makeDevnet(options: DevnetOptions): Promise<Devnet> {
     trainingWasm: TRAINING_WASM_SHA256,
     parent: null,
   });
-  return { genesis, genesisHash: genesisHash(genesis), verifierKey, minerKeys, beaconSecrets, anchor };
+  return {
+    genesis,
+    genesisHash: genesisHash(genesis),
+    verifierKey,
+    minerKeys,
+    beaconSecrets,
+    anchor,
+    keyFile,
+  };
+}
+
+/** @throws GrailError KEY_MISMATCH when the file's key is of another circuit than the network's */
+async function readKeyOf(spec: CircuitSpec, path: string): Promise<KeyFile> {
+  const file = await readKeyFile(path);
+  const { name } = generateCircuit(spec);
+  if (file.circuit === name) return file;
+  throw new GrailError('KEY_MISMATCH', `${path} is the key of another circuit than this network's`, {
+    expected: name,
+    got: file.circuit,
+  });
 }

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { openLedger, openLedgerReadOnly } from '../src/ledger/log.ts';
 import { type Genesis, hash32Schema } from '../src/params/genesis.ts';
+import { writeKeyFile } from '../src/proofs/key-file.ts';
 import { fromHex, toHex } from '../src/protocol/bytes.ts';
 import { GrailError } from '../src/protocol/errors.ts';
 import { genesisOf } from '../src/replica/genesis-of.ts';
@@ -24,8 +25,8 @@ export interface OperatorSecrets {
 }
 
 /**
- * A network's folder: `ledger.sqlite` and `blobs/` are the network; `operator.json` the secrets of a devnet's operator;
- * `trainer/` a cache of trainer states that a replay can make again.
+ * A network's folder: `ledger.sqlite` and `blobs/` are the network; `keys/` the key file of a ceremony, where there was one;
+ * `operator.json` the secrets of a devnet's operator; `trainer/` a cache of trainer states that a replay can make again.
  */
 export class NetworkDirectory {
   readonly path: string;
@@ -45,6 +46,11 @@ export class NetworkDirectory {
     return existsSync(this.ledgerPath) && existsSync(this.#operatorPath);
   }
 
+  /** Where the network's own key files are. */
+  get keysPath(): string {
+    return join(this.path, 'keys');
+  }
+
   get #operatorPath(): string {
     return join(this.path, 'operator.json');
   }
@@ -57,6 +63,10 @@ export class NetworkDirectory {
   async create(devnet: Devnet): Promise<void> {
     await mkdir(this.path, { recursive: true });
     await this.blobs.put(devnet.anchor);
+    if (devnet.keyFile !== null) {
+      await mkdir(this.keysPath, { recursive: true });
+      await writeKeyFile(join(this.keysPath, `${devnet.keyFile.circuit}.json`), devnet.keyFile);
+    }
     const ledger = openLedger(this.ledgerPath, devnet.genesisHash);
     try {
       if (ledger.size === 0) ledger.append(NetworkState.genesisEntry(devnet.genesis));

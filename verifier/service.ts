@@ -1,8 +1,8 @@
 import { loadBackend } from '../src/backends/index.ts';
 import { type Ledger, openLedger } from '../src/ledger/log.ts';
 import type { Genesis } from '../src/params/genesis.ts';
-import { type ArtefactOptions, loadVerificationKey } from '../src/proofs/artefacts.ts';
-import { checkVerificationKey, createVerifier } from '../src/proofs/verify.ts';
+import { type KeySources, loadNetworkKey } from '../src/proofs/network-key.ts';
+import { createVerifier } from '../src/proofs/verify.ts';
 import { LocalBeacon } from '../src/protocol/beacon.ts';
 import { toHex } from '../src/protocol/bytes.ts';
 import { GrailError } from '../src/protocol/errors.ts';
@@ -34,7 +34,7 @@ export interface Verifier {
 export async function startVerifier(
   directory: NetworkDirectory,
   config: VerifierConfig,
-  parts: { log: Log; artefacts?: ArtefactOptions },
+  parts: { log: Log; artefacts?: KeySources },
 ): Promise<Verifier> {
   const { log } = parts;
   const genesis = directory.genesis();
@@ -54,10 +54,10 @@ export async function startVerifier(
       got: ends,
     });
   }
-  const { architecture, stepsPerProof, proof } = genesis;
-  const spec = { architecture, stepsPerProof, variant: proof.variant };
-  const { verificationKey } = await loadVerificationKey(spec, parts.artefacts);
-  checkVerificationKey(verificationKey, proof.verificationKeys[proof.variant]!, genesis.insecureDev);
+  const { verificationKey } = await loadNetworkKey(genesis, {
+    keyFolder: directory.keysPath,
+    ...parts.artefacts,
+  });
   const proofs = await createVerifier(verificationKey);
 
   const state = new NetworkState(genesis);

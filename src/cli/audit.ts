@@ -2,13 +2,14 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { loadBackend } from '../backends/index.ts';
 import { openLedgerReadOnly } from '../ledger/log.ts';
-import { loadVerificationKey } from '../proofs/artefacts.ts';
-import { checkVerificationKey, createVerifier } from '../proofs/verify.ts';
+import { loadNetworkKey } from '../proofs/network-key.ts';
+import { createVerifier } from '../proofs/verify.ts';
 import { type AuditReport, audit } from '../replica/audit.ts';
 import { genesisOf } from '../replica/genesis-of.ts';
 import { FolderBlobStore } from '../storage/blobs.ts';
 import { createTrainer } from '../training/index.ts';
 import { defineCommand } from './command.ts';
+import { keyFileFlag } from './flags.ts';
 
 export const command = defineCommand({
   name: 'audit',
@@ -17,17 +18,20 @@ export const command = defineCommand({
   positionals: z.strictObject({
     directory: z.string().describe('the network’s folder: ledger.sqlite and blobs/'),
   }),
-  flags: z.strictObject({ json: z.boolean().default(false).describe('print the report as one JSON object') }),
+  flags: z.strictObject({
+    key: keyFileFlag,
+    json: z.boolean().default(false).describe('print the report as one JSON object'),
+  }),
   async run({ positionals, flags, signal, out, err }) {
     const ledger = openLedgerReadOnly(join(positionals.directory, 'ledger.sqlite'));
     try {
       const genesis = genesisOf(ledger);
-      const { architecture, stepsPerProof, proof } = genesis;
-      const { verificationKey } = await loadVerificationKey(
-        { architecture, stepsPerProof, variant: proof.variant },
-        { onProgress: ({ message }) => err(message), signal },
-      );
-      checkVerificationKey(verificationKey, proof.verificationKeys[proof.variant]!, genesis.insecureDev);
+      const { verificationKey } = await loadNetworkKey(genesis, {
+        ...(flags.key !== undefined && { keyFile: flags.key }),
+        keyFolder: join(positionals.directory, 'keys'),
+        onProgress: ({ message }) => err(message),
+        signal,
+      });
       const proofs = await createVerifier(verificationKey);
       const report = await audit({
         genesis,

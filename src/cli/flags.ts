@@ -21,3 +21,15 @@ export const passwordFileFlag = z
   .min(1)
   .optional()
   .describe('file with the password; without it GRAIL_PASSWORD, then a prompt');
+
+export const keyFileFlag = z
+  .string()
+  .min(1)
+  .optional()
+  .describe('the network’s key file, where it is neither in its folder nor in circuits/keys');
+
+export const provingKeyFlag = z
+  .string()
+  .min(1)
+  .optional()
+  .describe('the .zkey of the ceremony that made the network’s key (default: the cache)');

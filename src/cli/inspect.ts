@@ -7,8 +7,8 @@ import { addressSchema, type Genesis } from '../params/genesis.ts';
 import { layerInputs, layerOutputs, type Policy } from '../policy/architecture.ts';
 import { forward } from '../policy/forward.ts';
 import { noise } from '../policy/sampler.ts';
-import { loadVerificationKey } from '../proofs/artefacts.ts';
 import { foldPolicy } from '../proofs/fold.ts';
+import { type KeySources, loadNetworkKey } from '../proofs/network-key.ts';
 import { openChallenges } from '../proofs/opening.ts';
 import { circuitSpec } from '../proofs/spec.ts';
 import { createVerifier } from '../proofs/verify.ts';
@@ -26,6 +26,7 @@ import { FolderBlobStore } from '../storage/blobs.ts';
 import { useNodeSha256 } from '../storage/node-hash.ts';
 import { defineCommand } from './command.ts';
 import { type ExportedProof, exportProofs } from './export-proof.ts';
+import { keyFileFlag } from './flags.ts';
 
 const KINDS = ['rollout', 'proof', 'patch', 'policy'] as const;
 
@@ -55,6 +56,7 @@ export const command = defineCommand({
     slot: z.int().min(0).default(0).describe('rollout: the slot'),
     version: z.int().min(0).optional().describe('patch, policy: the version'),
     export: z.string().min(1).optional().describe('proof: folder for the files with which snarkjs checks it'),
+    key: keyFileFlag,
     json: z.boolean().default(false).describe('print one JSON object'),
   }),
   async run({ positionals, flags, out }) {
@@ -63,7 +65,11 @@ export const command = defineCommand({
     try {
       const genesis = genesisOf(ledger);
       const blobs = new FolderBlobStore(join(positionals.directory, 'blobs'));
-      const network: Network = { ledger, genesis, blobs };
+      const keys = {
+        ...(flags.key !== undefined && { keyFile: flags.key }),
+        keyFolder: join(positionals.directory, 'keys'),
+      };
+      const network: Network = { ledger, genesis, blobs, keys };
       const view = await INSPECTORS[positionals.kind](network, flags);
       if (flags.json) out(JSON.stringify(view.data));
       else for (const line of view.lines) out(line);
@@ -78,6 +84,7 @@ interface Network {
   readonly ledger: Ledger;
   readonly genesis: Genesis;
   readonly blobs: FolderBlobStore;
+  readonly keys: KeySources;
 }
 
 interface Selection {
@@ -214,7 +221,7 @@ async function inspectProof(network: Network, selection: Selection): Promise<Vie
   const { genesis } = network;
   const expected = openChallenges(genesis, state.genesisHash, policy, input, commit.miner, rollouts);
   const spec = circuitSpec(genesis);
-  const { verificationKey, verificationKeyHash } = await loadVerificationKey(spec);
+  const { verificationKey, verificationKeyHash } = await loadNetworkKey(genesis, network.keys);
   const verifier = await createVerifier(verificationKey);
   const rho = window.fold?.rho ?? null;
   const folds = rho === null ? null : foldPolicy(policy, rho);

@@ -10,15 +10,14 @@ import { initialPolicy } from '../../rollouts/policies.ts';
 import { type BackendChoice, rankBackends } from '../../rollouts/rank.ts';
 import { BACKEND_NAMES } from '../backends/index.ts';
 import { type Genesis, hash32Schema } from '../params/genesis.ts';
-import { loadArtefacts } from '../proofs/artefacts.ts';
+import { loadNetworkProver } from '../proofs/network-key.ts';
 import { createProofPool, type ProofPool } from '../proofs/pool.ts';
-import { checkVerificationKey } from '../proofs/verification-key.ts';
 import { toHex } from '../protocol/bytes.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { lockFile, type ProcessLock } from '../storage/lock.ts';
 import { useNodeSha256 } from '../storage/node-hash.ts';
 import { defineCommand } from './command.ts';
-import { keystoreFlag, passwordFileFlag } from './flags.ts';
+import { keyFileFlag, keystoreFlag, passwordFileFlag, provingKeyFlag } from './flags.ts';
 import { loadIdentity } from './keystore.ts';
 import { terminalPrompt } from './password.ts';
 
@@ -65,6 +64,8 @@ export const command = defineCommand({
       .min(1)
       .optional()
       .describe('genesis hash of the network that is meant; any other is refused'),
+    key: keyFileFlag,
+    provingKey: provingKeyFlag,
     cheat: z
       .enum(CHEAT_KINDS)
       .optional()
@@ -106,7 +107,7 @@ export const command = defineCommand({
       err(
         `backend ${engine.backend} (${engine.device}): exact, ${engine.threads} ${engine.threads === 1 ? 'thread' : 'threads'}`,
       );
-      pool = await openPool(genesis, signal, err);
+      pool = await openPool(genesis, flags, signal, err);
       if (signal.aborted) throw new GrailError('STOPPED', 'stopped before the first window');
       const miner = createMiner({
         client,
@@ -203,30 +204,24 @@ async function openEngine(
 
 /**
  * One proving process with the network's keys.
- * @throws GrailError KEY_MISMATCH or KEY_INSECURE when they are not those of genesis
+ * @throws GrailError KEY_MISMATCH or KEY_INSECURE when they are not those of genesis, NOT_FOUND when the proving key is not here
  */
 async function openPool(
   genesis: Genesis,
+  flags: { key?: string | undefined; provingKey?: string | undefined },
   signal: AbortSignal,
   err: (line: string) => void,
 ): Promise<ProofPool> {
-  const { architecture, stepsPerProof, proof } = genesis;
   let last = '';
-  const artefacts = await loadArtefacts(
-    { architecture, stepsPerProof, variant: proof.variant },
-    {
-      signal,
-      onProgress: ({ message }) => {
-        if (message !== last) err(message);
-        last = message;
-      },
+  const artefacts = await loadNetworkProver(genesis, {
+    ...(flags.key !== undefined && { keyFile: flags.key }),
+    ...(flags.provingKey !== undefined && { provingKey: flags.provingKey }),
+    signal,
+    onProgress: ({ message }) => {
+      if (message !== last) err(message);
+      last = message;
     },
-  );
-  checkVerificationKey(
-    artefacts.verificationKey,
-    proof.verificationKeys[proof.variant] ?? '(none)',
-    genesis.insecureDev,
-  );
+  });
   const pool = createProofPool({ size: 1, artefacts });
   pool.warm();
   return pool;

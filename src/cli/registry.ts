@@ -13,6 +13,7 @@ export const COMMANDS = [
   { name: 'verifier', summary: 'Runs the verifier of a network' },
   { name: 'miner', summary: 'Mines for a verifier' },
   { name: 'keys', summary: 'Makes a key, or shows its address' },
+  { name: 'ceremony', summary: 'Makes the keys of a circuit by many hands, and verifies such keys' },
   { name: 'audit', summary: 'Replays a network from genesis and names the first divergence' },
   { name: 'env', summary: 'Lists, describes or plays the environments' },
   { name: 'inspect', summary: 'Shows a rollout, proof, patch or policy of a network' },

@@ -6,7 +6,7 @@ import { lineLog } from '../../verifier/log.ts';
 import { startVerifier } from '../../verifier/service.ts';
 import { useNodeSha256 } from '../storage/node-hash.ts';
 import { defineCommand } from './command.ts';
-import { algorithmFlag, environmentFlag } from './flags.ts';
+import { algorithmFlag, environmentFlag, keyFileFlag } from './flags.ts';
 
 const { host, port, windows, goal } = verifierConfigSchema.shape;
 
@@ -36,6 +36,9 @@ export const command = defineCommand({
       .describe('new network: make it reproducible, keys and challenges included'),
     environment: environmentFlag.default(DEVNET_ENVIRONMENT),
     algorithm: algorithmFlag.default('ppo'),
+    key: keyFileFlag.describe(
+      'key file of a ceremony: a new network pins its key; where one of an old network is not in its folder',
+    ),
     json: z.boolean().default(false).describe('print events as one JSON object a line on stdout'),
   }),
   async run({ flags, signal, out, err }) {
@@ -50,6 +53,7 @@ export const command = defineCommand({
         environment: flags.environment,
         algorithm: flags.algorithm,
         artefacts: { onProgress, signal },
+        ...(flags.key !== undefined && { keyFile: flags.key }),
       });
       await directory.create(devnet);
       log.info('made a new development network', { directory: directory.path });
@@ -61,7 +65,10 @@ export const command = defineCommand({
       windows: flags.windows ?? null,
       goal: flags.goal ?? null,
     });
-    const verifier = await startVerifier(directory, config, { log, artefacts: { onProgress, signal } });
+    const verifier = await startVerifier(directory, config, {
+      log,
+      artefacts: { onProgress, signal, ...(flags.key !== undefined && { keyFile: flags.key }) },
+    });
     if (flags.json) out(JSON.stringify({ event: 'listening', url: verifier.url }));
     const stopped = new Promise<'stopped'>((resolve) => {
       if (signal.aborted) resolve('stopped');

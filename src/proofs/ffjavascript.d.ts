@@ -16,6 +16,16 @@ declare module 'ffjavascript' {
     isValid(a: Uint8Array): boolean;
     timesScalar(a: Uint8Array, scalar: bigint): Uint8Array;
     multiExpAffine(bases: Uint8Array, scalars: Uint8Array): Promise<Uint8Array>;
+    /** A point whose logarithm nobody knows, drawn from a generator. */
+    fromRng(rng: ChaCha): Uint8Array;
+    /** Big-endian coordinates, no Montgomery form, c1 before c0; infinity has a flag. */
+    toUncompressed(point: Uint8Array): Uint8Array;
+    fromRprUncompressed(bytes: Uint8Array, offset: number): Uint8Array;
+  }
+
+  export class ChaCha {
+    /** @param seed eight 32-bit words */
+    constructor(seed: readonly number[]);
   }
 
   export interface WasmExports {

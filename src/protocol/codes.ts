@@ -167,7 +167,37 @@ export const CODES = {
   KEY_INSECURE: {
     fault: 'reject',
     status: 409,
-    doc: 'A development key on a network that is not insecure-dev.',
+    doc: 'A key whose secrets may be known: of the development setup, without a contribution, or of an unchecked phase 1.',
+  },
+  CEREMONY_TRANSCRIPT: {
+    fault: 'reject',
+    status: 400,
+    doc: 'A ceremony’s transcript was altered, or a file that it names is missing.',
+  },
+  CEREMONY_CIRCUIT: {
+    fault: 'reject',
+    status: 409,
+    doc: 'A ceremony’s constraint system or key is of another circuit than its transcript names.',
+  },
+  CEREMONY_PHASE1: {
+    fault: 'reject',
+    status: 409,
+    doc: 'The phase 1 file is not the ceremony’s, was altered, or is not fit for the circuit.',
+  },
+  CEREMONY_CONTRIBUTION: {
+    fault: 'reject',
+    status: 409,
+    doc: 'A contribution is missing, replaced or out of order, or its maker did not know its secret.',
+  },
+  CEREMONY_BEACON: {
+    fault: 'reject',
+    status: 409,
+    doc: 'A ceremony’s beacon does not follow from the value that it names, or is not its last step.',
+  },
+  CEREMONY_KEY: {
+    fault: 'reject',
+    status: 409,
+    doc: 'A ceremony’s proving key is not what phase 1, circuit and contributions give.',
   },
   WITNESS_FAILED: { fault: 'reject', status: 500, doc: 'The statement does not satisfy the circuit.' },
   PROVER_FAILED: { fault: 'retry', status: 500, doc: 'The proving process failed or was stopped.' },

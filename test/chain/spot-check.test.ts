@@ -5,7 +5,7 @@ import type { Policy } from '../../src/policy/architecture.ts';
 import { trace } from '../../src/policy/forward.ts';
 import { policyRoot } from '../../src/policy/snapshot.ts';
 import { loadArtefacts } from '../../src/proofs/artefacts.ts';
-import { foldVectors } from '../../src/proofs/fold.ts';
+import { foldPolicy } from '../../src/proofs/fold.ts';
 import { createProver } from '../../src/proofs/prove.ts';
 import { contextElement, type ProofContext, traceDigest } from '../../src/proofs/statement.ts';
 import type { CircuitSpec, StepStatement } from '../../src/proofs/types.ts';
@@ -48,7 +48,7 @@ function signals(
     publicInputs({
       spec,
       rho: at,
-      folds: foldVectors(told.policy ?? policy, at),
+      folds: foldPolicy(told.policy ?? policy, at),
       context: contextElement(told.context ?? context),
       traceDigest: traceDigest(
         spec.architecture,

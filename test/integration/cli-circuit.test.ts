@@ -5,9 +5,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { run } from '../../src/cli/run.ts';
 import { columns } from '../../src/cli/text.ts';
 import { recipe } from '../../src/params/recipes.ts';
-import type { CommittedKey } from '../../src/proofs/artefacts.ts';
 import { generateCircuit } from '../../src/proofs/circuit.ts';
 import { circuitCost } from '../../src/proofs/cost.ts';
+import type { KeyFile } from '../../src/proofs/key-file.ts';
 import { parseVerificationKey, verificationKeyHash } from '../../src/proofs/verification-key.ts';
 import { mlp } from '../helpers/steps.ts';
 
@@ -109,7 +109,7 @@ describe('grail circuit build', () => {
     const made = first.json();
     const spec = { architecture: NETWORK, stepsPerProof: 2, variant: 'folds' } as const;
     expect(made).toMatchObject({ name: generateCircuit(spec).name, keys: 'insecure-dev', spec });
-    const committed = JSON.parse(readFileSync(made.files.committed, 'utf8')) as CommittedKey;
+    const committed = JSON.parse(readFileSync(made.files.committed, 'utf8')) as KeyFile;
     expect(verificationKeyHash(parseVerificationKey(committed.verificationKey))).toBe(
       made.verificationKeyHash,
     );

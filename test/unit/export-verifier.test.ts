@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { exportVerifier } from '../../src/chain/export-verifier.ts';
-import type { CommittedKey } from '../../src/proofs/artefacts.ts';
+import type { KeyFile } from '../../src/proofs/key-file.ts';
 import { type VerificationKey, verificationKeyHash } from '../../src/proofs/verification-key.ts';
 import { packageRoot } from '../../src/storage/package-root.ts';
 import { expectCode } from '../helpers/expect-code.ts';
@@ -75,7 +75,7 @@ describe('exporting a contract', () => {
   const folder = join(packageRoot(), 'circuits', 'keys');
   const keys = readdirSync(folder).filter((file) => file.endsWith('.json'));
   test.each(keys)('of the committed key %s works', async (file) => {
-    const committed = JSON.parse(readFileSync(join(folder, file), 'utf8')) as CommittedKey;
+    const committed = JSON.parse(readFileSync(join(folder, file), 'utf8')) as KeyFile;
     const source = await exportVerifier(committed.verificationKey, { insecureDev: true });
     expect(source).toContain(committed.verificationKeyHash);
   });

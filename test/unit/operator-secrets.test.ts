@@ -28,6 +28,7 @@ test('a verifier with the beacon secrets of another network is refused, before i
     minerKeys: [],
     beaconSecrets: [sha256(utf8('another beacon 0')), sha256(utf8('another beacon 1'))],
     anchor: new Uint8Array([1]),
+    keyFile: null,
   });
   const log = { info: () => {}, warn: () => {}, error: () => {} };
   const config = {
