@@ -1,11 +1,14 @@
 import { statSync } from 'node:fs';
 import { z } from 'zod';
+import { exportVerifier } from '../chain/export-verifier.ts';
 import { layerInputs, layerOutputs } from '../policy/architecture.ts';
 import { type ArtefactProgress, loadArtefacts, writeCommittedKey } from '../proofs/artefacts.ts';
 import { generateCircuit } from '../proofs/circuit.ts';
 import { type CircuitCost, circuitCost } from '../proofs/cost.ts';
+import { checkProvenance, readKeyFile } from '../proofs/key-file.ts';
 import type { CircuitSpec } from '../proofs/types.ts';
 import { circuitLayout } from '../proofs/widths.ts';
+import { GrailError } from '../protocol/errors.ts';
 import { useNodeSha256 } from '../storage/node-hash.ts';
 import { circuitSpecFlags, readSpec } from './circuit-spec.ts';
 import { type CommandIo, defineCommand } from './command.ts';
@@ -22,9 +25,11 @@ grail circuit build --architecture network.json --steps 4 --variant digest
   compiles it and makes its development keys (insecure: their secrets are public); keys for a network that is not
   insecure-dev come from a ceremony (grail ceremony). What was built before is taken from the cache.
 grail circuit source --environment cartpole > main.circom
-  the main file, to be compiled with circuits/ and the folder that holds circomlib on the library path (-l).`,
+  the main file, to be compiled with circuits/ and the folder that holds circomlib on the library path (-l).
+grail circuit contract --key circuits/keys/NAME.json > SpotCheckVerifier.sol
+  a verifier in Solidity for one key file (docs/guides/contracts.md).`,
   positionals: z.strictObject({
-    action: z.enum(['info', 'build', 'source']).describe('info, build or source'),
+    action: z.enum(['info', 'build', 'source', 'contract']).describe('info, build, source or contract'),
   }),
   flags: z.strictObject({
     ...circuitSpecFlags,
@@ -33,10 +38,23 @@ grail circuit source --environment cartpole > main.circom
       .min(1)
       .optional()
       .describe('build: also write the verification key with its provenance to this folder'),
+    key: z.string().min(1).optional().describe('contract: the key file'),
+    contractName: z.string().min(1).optional().describe('contract: its name (default SpotCheckVerifier)'),
+    insecureDev: z.boolean().default(false).describe('contract: take a key whose secrets may be known'),
     json: jsonFlag,
   }),
   async run({ positionals: { action }, flags, ...io }) {
     useNodeSha256();
+    if (action === 'contract') {
+      const { key, contractName, insecureDev } = flags;
+      if (key === undefined) throw new GrailError('USAGE', 'contract needs --key FILE', { flag: '--key' });
+      const file = await readKeyFile(key);
+      await checkProvenance(file, insecureDev);
+      const options = { insecureDev, ...(contractName !== undefined && { name: contractName }) };
+      for (const line of (await exportVerifier(file.verificationKey, options)).trimEnd().split('\n'))
+        io.out(line);
+      return 0;
+    }
     const spec = await readSpec(flags);
     if (action === 'source') {
       for (const line of generateCircuit(spec).source.trimEnd().split('\n')) io.out(line);

@@ -23,7 +23,6 @@ import {
 } from './key-file.ts';
 import type { ProverFiles } from './prove.ts';
 import { circuitSpec } from './spec.ts';
-import type { CircuitSpec } from './types.ts';
 import { checkVerificationKey, type VerificationKey } from './verification-key.ts';
 
 /** Where to look for a network's keys besides the cache and circuits/keys. */

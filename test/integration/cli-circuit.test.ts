@@ -118,3 +118,25 @@ describe('grail circuit build', () => {
     expect(second.json().verificationKeyHash).toBe(made.verificationKeyHash);
   }, 120_000);
 });
+
+describe('grail circuit contract', () => {
+  test('prints the contract of a key file, and refuses a development key unless it is asked for', async () => {
+    const built = await circuit(
+      ...['build', '--architecture', file, '--steps', '2', '--variant', 'digest'],
+      ...['--commit-key', join(folder, 'keys'), '--json'],
+    );
+    const { committed } = built.json().files;
+    const refused = await circuit('contract', '--key', committed);
+    expect([refused.code, refused.out]).toEqual([1, []]);
+    expect(refused.err.join('\n')).toContain('KEY_INSECURE');
+    const args = ['contract', '--key', committed, '--insecure-dev', '--contract-name', 'Spot'];
+    const { code, out } = await circuit(...args);
+    expect(code).toBe(0);
+    expect(out).toContain('contract Spot is ProofVerifier {');
+    expect(out.join('\n')).toContain(built.json().verificationKeyHash);
+  }, 120_000);
+
+  test('needs the key file', async () => {
+    expect((await circuit('contract')).code).toBe(2);
+  });
+});
