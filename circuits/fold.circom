@@ -21,10 +21,17 @@ template FoldUncheckedRanges(steps, nIn, nOut, width, stride) {
     signal input v[nIn];
     signal output out;
 
+    // 2^(stride·b), by doubling: a witness calculator takes a power by some 250 squarings.
+    var place[steps];
+    place[0] = 1;
+    for (var b = 1; b < steps; b++) {
+        place[b] = place[b - 1];
+        for (var k = 0; k < stride; k++) { place[b] += place[b]; }
+    }
     signal from[nOut];
     for (var i = nOut - 1; i >= 0; i--) {
         var folded = 0;
-        for (var b = 0; b < steps; b++) { folded += 2 ** (stride * b) * y[b][i]; }
+        for (var b = 0; b < steps; b++) { folded += place[b] * y[b][i]; }
         if (i < nOut - 1) { folded += from[i + 1]; }
         from[i] <== folded * rho;
     }
@@ -32,7 +39,7 @@ template FoldUncheckedRanges(steps, nIn, nOut, width, stride) {
     var sum = 0;
     for (var j = 0; j < nIn; j++) {
         var folded = 0;
-        for (var b = 0; b < steps; b++) { folded += 2 ** (stride * b) * x[b][j]; }
+        for (var b = 0; b < steps; b++) { folded += place[b] * x[b][j]; }
         part[j] <== v[j] * folded;
         sum += part[j];
     }

@@ -21,6 +21,7 @@ template PackUncheckedFields(n, widths, elements) {
 
     var element = 0;
     var used = 0;
+    var place = 1;
     var sum = 0;
     for (var i = 0; i < n; i++) {
         assert(widths[i] >= 1 && widths[i] <= 252);
@@ -28,10 +29,12 @@ template PackUncheckedFields(n, widths, elements) {
             out[element] <== sum;
             element++;
             used = 0;
+            place = 1;
             sum = 0;
         }
-        sum += 2 ** used * in[i];
+        sum += place * in[i];
         used += widths[i];
+        for (var k = 0; k < widths[i]; k++) { place += place; }
     }
     out[element] <== sum;
 }

@@ -109,8 +109,10 @@ template SpotCheck(
             noiseBits[b][i] = Num2Bits(14);
             noiseBits[b][i].in <== noise[b][i] + 4096;
             var logit = 0 - 2 ** (width - 1 - shift);
+            var place = 1;
             for (var k = shift; k < width; k++) {
-                logit += accumulator[b][hidden + i].bits[k] * 2 ** (k - shift);
+                logit += accumulator[b][hidden + i].bits[k] * place;
+                place += place;
             }
             argmax[b].score[i] <== logit + noise[b][i];
         }
