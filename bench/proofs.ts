@@ -7,6 +7,7 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
+import type { Architecture } from '../src/policy/architecture.ts';
 import { type ArtefactProgress, loadArtefacts } from '../src/proofs/artefacts.ts';
 import { createProofPool, type ProofPool } from '../src/proofs/pool.ts';
 import type { ProofResult } from '../src/proofs/prove.ts';
@@ -15,20 +16,11 @@ import type { CircuitSpec, ProofVariant } from '../src/proofs/types.ts';
 import { createVerifier } from '../src/proofs/verify.ts';
 import { witnessInput } from '../src/proofs/witness-input.ts';
 import { useNodeSha256 } from '../src/storage/node-hash.ts';
-import { CARTPOLE, mlp, randomPolicy, randomSteps, Seeded } from '../test/helpers/steps.ts';
+import { randomPolicy, randomSteps, Seeded } from '../test/helpers/steps.ts';
+import { PROVEN_NETWORKS } from './support/proven-networks.ts';
 import { median } from './support/timing.ts';
 
-const NETWORKS = {
-  '4-32-32-2': CARTPOLE,
-  '8-64-64-4': mlp(
-    [
-      [8, 5, 2016],
-      [64, 4, 8128],
-      [64, 1, 8156],
-    ],
-    4,
-  ),
-} as const;
+const NETWORKS = new Map(PROVEN_NETWORKS.map(({ name, architecture }) => [name, architecture]));
 
 const PROVERS = {
   single: { engine: 'kernel', threads: 'single' },
@@ -69,7 +61,7 @@ const PUBLISHED = [
 const { values: flags } = parseArgs({
   allowNegative: true,
   options: {
-    networks: { type: 'string', default: Object.keys(NETWORKS).join(',') },
+    networks: { type: 'string', default: '4-32-32-2,8-64-64-4' },
     steps: { type: 'string', default: '1,4,8' },
     variant: { type: 'string', default: 'folds' },
     runs: { type: 'string', default: '5' },
@@ -89,9 +81,9 @@ function peakMegabytes(pid: number): number {
   }
 }
 
-async function measure(network: keyof typeof NETWORKS, steps: number) {
+async function measure(network: string, architecture: Architecture, steps: number) {
   const spec: CircuitSpec = {
-    architecture: NETWORKS[network],
+    architecture,
     stepsPerProof: steps,
     variant: flags.variant as ProofVariant,
   };
@@ -187,11 +179,12 @@ function row(m: Measured): Record<string, string | number> {
 
 const measured: Measured[] = [];
 for (const network of flags.networks.split(',')) {
-  if (!Object.hasOwn(NETWORKS, network)) {
-    throw new Error(`--networks takes ${Object.keys(NETWORKS).join(', ')}, separated by commas`);
+  const architecture = NETWORKS.get(network);
+  if (architecture === undefined) {
+    throw new Error(`--networks takes ${[...NETWORKS.keys()].join(', ')}, separated by commas`);
   }
   for (const steps of flags.steps.split(',')) {
-    measured.push(await measure(network as keyof typeof NETWORKS, Number(steps)));
+    measured.push(await measure(network, architecture, Number(steps)));
   }
 }
 console.log(
