@@ -127,8 +127,8 @@ describe.each(['folds', 'digest'] as const)('the circuit of a convolution, varia
     // Every unit's activation is one lower where there is room, and all that follows is computed from that.
     const hint = {
       file: 'requantise.circom',
-      from: 'out <-- high == 0 ? low : 127 * bits[width - 1];',
-      to: 'out <-- high == 0 && low > 0 ? low - 1 : (high == 0 ? low : 127 * bits[width - 1]);',
+      from: 'out <-- outside == 0 ? low : 127 * bits[width - 1];',
+      to: 'out <-- outside == 0 && low > 0 ? low - 1 : (outside == 0 ? low : 127 * bits[width - 1]);',
     };
     const lower = (y: number, shift: number) => {
       const value = Math.floor((y + 2 ** (shift - 1)) / 2 ** shift);
