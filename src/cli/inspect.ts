@@ -7,6 +7,7 @@ import { addressSchema, type Genesis } from '../params/genesis.ts';
 import { layerInputs, layerOutputs, type Policy } from '../policy/architecture.ts';
 import { forward } from '../policy/forward.ts';
 import { noise } from '../policy/sampler.ts';
+import { proofToSnarkjs, type SnarkjsProof } from '../proofs/encoding.ts';
 import { type KeySources, loadNetworkKey } from '../proofs/network-key.ts';
 import { openChallenges } from '../proofs/opening.ts';
 import { createVerifier } from '../proofs/verify.ts';
@@ -35,6 +36,7 @@ export const command = defineCommand({
     'grail inspect proof DIR --window 3 --miner 0x…              challenged steps, digests, and whether the proof holds',
     'grail inspect patch DIR --version 4                         what version 4 changed, layer by layer',
     'grail inspect policy DIR --version 4                        shapes, roots and weights of a version',
+    'With --json a valid proof also comes as snarkjs reads it, with its public signals.',
     'Window and version default to the newest, the miner to the first that committed.',
   ].join('\n'),
   positionals: z.strictObject({
@@ -223,11 +225,19 @@ async function inspectProof(network: Network, selection: Selection): Promise<Vie
     expected.parts.map(async ({ statementDigest, traceDigest }, part) => {
       const posted = window.proofs.get(commit.miner)?.[part]?.[0];
       let verdict = 'missing';
+      let snarkjs: { proof: SnarkjsProof; publicSignals: readonly string[] } | null = null;
       if (posted !== undefined && rho !== null) {
-        verdict = await verifier.verify([statementDigest, rho, ...folds], fromHex(posted.message.proof)).then(
+        const signals = [statementDigest, rho, ...folds];
+        verdict = await verifier.verify(signals, fromHex(posted.message.proof)).then(
           () => 'valid',
           (error: GrailError) => error.code,
         );
+        if (verdict === 'valid') {
+          snarkjs = {
+            proof: proofToSnarkjs(fromHex(posted.message.proof)),
+            publicSignals: signals.map(String),
+          };
+        }
       }
       return {
         part,
@@ -236,6 +246,7 @@ async function inspectProof(network: Network, selection: Selection): Promise<Vie
         opened: window.openings.get(commit.miner)?.message.traceDigests[part] ?? null,
         entry: posted?.index ?? null,
         verdict,
+        snarkjs,
       };
     }),
   );

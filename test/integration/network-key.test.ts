@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { buildBn128 } from 'ffjavascript';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Genesis } from '../../src/params/genesis.ts';
+import { recipe } from '../../src/params/recipes.ts';
 import { loadCircuitArtefacts, loadCompiledCircuit } from '../../src/proofs/artefacts.ts';
 import { contributionHash } from '../../src/proofs/ceremony/contributions.ts';
 import { createCeremony } from '../../src/proofs/ceremony/create.ts';
@@ -16,6 +17,7 @@ import { type CeremonyProvenance, type KeyFile, writeKeyFile } from '../../src/p
 import { loadNetworkKey, loadNetworkProver, networkCircuit } from '../../src/proofs/network-key.ts';
 import { createProver } from '../../src/proofs/prove.ts';
 import { parseR1cs } from '../../src/proofs/r1cs.ts';
+import type { CircuitSpec } from '../../src/proofs/types.ts';
 import {
   createVerifier,
   isDevelopmentKey,
@@ -25,6 +27,8 @@ import {
 import { fromHex, type Hex, toHex, utf8 } from '../../src/protocol/bytes.ts';
 import type { Code } from '../../src/protocol/codes.ts';
 import { sha256 } from '../../src/protocol/hash.ts';
+import { makeDevnet } from '../../verifier/devnet.ts';
+import { NetworkDirectory } from '../../verifier/directory.ts';
 import { expectCode } from '../helpers/expect-code.ts';
 import { named, tinyGenesis } from '../helpers/network.ts';
 import { PRODUCT_CIRCUIT, productInput } from '../helpers/product-circuit.ts';
@@ -121,6 +125,34 @@ describe('the key of a ceremony', () => {
   test('has no insecure relatives: δ, contributions and phase 1 are its own', async () => {
     expect(isDevelopmentKey(good.verificationKey)).toBe(false);
     expect(good.verificationKey.vk_delta_2).not.toEqual(good.verificationKey.vk_gamma_2);
+  });
+});
+
+describe('a new development network', () => {
+  const cartPole = async (): Promise<KeyFile> => {
+    const { architecture, stepsPerProof } = recipe('CartPole-v1', 'ppo');
+    const of: CircuitSpec = { architecture, stepsPerProof, variant: 'folds' };
+    return { ...good, spec: of, circuit: generateCircuit(of).name };
+  };
+  const make = (keyFile: string) => makeDevnet({ seed: 1, miners: 0, keyFile });
+
+  test('pins the key of a key file, and keeps the file where its audits look', async () => {
+    const file = await cartPole();
+    const path = join(root, 'given.json');
+    await writeKeyFile(path, file);
+    const devnet = await make(path);
+    const directory = new NetworkDirectory(join(root, 'network'));
+    await directory.create(devnet);
+    expect(devnet.genesis.proof.verificationKeys.folds).toBe(file.verificationKeyHash);
+    expect(devnet.genesis.insecureDev).toBe(true);
+    const sources = { cacheDirectory, keyFolder: directory.keysPath };
+    expect((await loadNetworkKey(directory.genesis(), sources)).file).toEqual(file);
+  });
+
+  test('refuses the key of another circuit', async () => {
+    const path = join(root, 'given-other.json');
+    await writeKeyFile(path, good);
+    await expectCode('KEY_MISMATCH', make(path));
   });
 });
 

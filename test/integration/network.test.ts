@@ -1,6 +1,9 @@
 import { execFileSync } from 'node:child_process';
+import { groth16 } from 'snarkjs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { VerifierClient } from '../../rollouts/client.ts';
+import { recipe } from '../../src/params/recipes.ts';
+import { loadVerificationKey } from '../../src/proofs/artefacts.ts';
 import { inclusionSchema } from '../../src/protocol/api.ts';
 import { fromHex, toHex, utf8 } from '../../src/protocol/bytes.ts';
 import { canonicalBytes } from '../../src/protocol/canonical.ts';
@@ -12,6 +15,7 @@ import type { Acknowledgement, Receipt } from '../../src/protocol/wire.ts';
 import { type GrailProcess, grail, killAll } from '../helpers/grail-process.ts';
 import { LiveNetwork, roots, runsOut, verdictsOf } from '../helpers/live-network.ts';
 import { node22 } from '../helpers/node-22.ts';
+import { endSnarkjs } from '../helpers/small-ceremony.ts';
 
 /** Three windows, the third with a policy that was trained: two honest miners, one slot each. */
 const SEED = 7;
@@ -129,6 +133,7 @@ describe('its ledger', () => {
     const report = JSON.parse(out.at(-1)!);
     expect([code, report.divergence]).toEqual([0, null]);
     expect(report).toMatchObject({ policyRoot: end.policyRoot, trainerStateRoot: end.trainerStateRoot });
+    expect(report.insecureDev).toBe(true);
   });
 
   test.each([
@@ -141,6 +146,17 @@ describe('its ledger', () => {
     expect(code).toBe(0);
     expect(out.join('\n')).toContain(sentence);
     expect(out.length).toBeGreaterThanOrEqual(rows);
+  });
+});
+
+describe('a proof in the ledger', () => {
+  test('is verified by snarkjs itself, as inspect prints it', async () => {
+    const { out } = await grail(['inspect', 'proof', first.directory, '--json']);
+    const [{ snarkjs }] = JSON.parse(out.at(-1)!).parts;
+    const { architecture, stepsPerProof } = recipe('CartPole-v1', 'ppo');
+    const { verificationKey } = await loadVerificationKey({ architecture, stepsPerProof, variant: 'folds' });
+    expect(await groth16.verify(verificationKey, snarkjs.publicSignals, snarkjs.proof)).toBe(true);
+    await endSnarkjs();
   });
 });
 
