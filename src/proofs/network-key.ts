@@ -51,8 +51,10 @@ export async function loadNetworkKey(genesis: Genesis, sources: KeySources = {})
   const pinned = genesis.proof.verificationKeys[spec.variant] ?? '(none)';
   const { insecureDev } = genesis;
   const file = await findKeyFile(name, pinned, sources);
-  if (file === null && !insecureDev) throw missing(name, pinned, sources);
-  const key = file ?? (await loadVerificationKey(spec, sources));
+  const key = file ?? (insecureDev ? await loadVerificationKey(spec, sources) : null);
+  if (key === null || (file === null && key.verificationKeyHash !== pinned)) {
+    throw missing(name, pinned, sources);
+  }
   checkVerificationKey(key.verificationKey, pinned, insecureDev);
   if (file !== null) await checkProvenance(file, insecureDev);
   return { verificationKey: key.verificationKey, verificationKeyHash: key.verificationKeyHash, file };

@@ -264,7 +264,9 @@ function unseen(genesis: Genesis): string[] {
     lines.push('who knew the local beacon: its operator knew every challenge in advance');
   }
   if (genesis.insecureDev) {
-    lines.push('who can forge proofs: development keys (insecure-dev) were made from public numbers');
+    lines.push(
+      'who can forge proofs: an insecure-dev network takes development keys, which are made from public numbers',
+    );
   } else {
     lines.push('who knows the secrets of the proving keys: look at how they were made');
   }

@@ -115,13 +115,16 @@ export interface ForgedShare {
   /** x of s·x and of sp·x, honestly the share. */
   readonly s: bigint;
   readonly sp: bigint;
+  /** What sp is drawn from, instead of the hash that it must be. */
+  readonly transcript?: Uint8Array;
 }
 
 /**
  * Replaces the last contribution of a .zkey file by one with known numbers: δ and the points that it divides are those of
  * `base` times the share, and the record is made as snarkjs makes it.
  */
-export async function forgeShare(path: string, { base, share, s, sp }: ForgedShare): Promise<void> {
+export async function forgeShare(path: string, forged: ForgedShare): Promise<void> {
+  const { base, share, s, sp } = forged;
   const curve = await bn254();
   const { G1, G2 } = curve;
   const previous = await readCeremonyKey(path);
@@ -141,10 +144,8 @@ export async function forgeShare(path: string, { base, share, s, sp }: ForgedSha
   const base1 = G1.toAffine(G1.timesScalar(G1.g, 3n));
   const sx = G1.toAffine(G1.timesScalar(base1, s));
   const before = previous.contributions.slice(0, -1).map(({ record }) => record);
-  const transcript = blake2b(
-    concat(previous.circuitHash, ...before, G1.toUncompressed(base1), G1.toUncompressed(sx)),
-    { dkLen: 64 },
-  );
+  const due = concat(previous.circuitHash, ...before, G1.toUncompressed(base1), G1.toUncompressed(sx));
+  const transcript = forged.transcript ?? blake2b(due, { dkLen: 64 });
   const view = new DataView(transcript.buffer, transcript.byteOffset);
   const drawn = G2.fromRng(new ChaCha(Array.from({ length: 8 }, (_, i) => view.getUint32(4 * i))));
   const spx = G2.toAffine(G2.timesScalar(drawn, sp));
@@ -152,12 +153,12 @@ export async function forgeShare(path: string, { base, share, s, sp }: ForgedSha
     Object.assign(list.at(-1)!, { deltaAfter, s: base1, sx, spx, transcript });
   });
   // The list of contributions of the one, everything else of the other.
-  const forged = new Uint8Array(await readFile(path));
-  const from = sectionAt(forged, 10);
+  const listed = new Uint8Array(await readFile(path));
+  const from = sectionAt(listed, 10);
   const to = sectionAt(key, 10);
   await writeFile(
     path,
-    concat(key.subarray(0, to.start - 12), forged.subarray(from.start - 12, from.end), key.subarray(to.end)),
+    concat(key.subarray(0, to.start - 12), listed.subarray(from.start - 12, from.end), key.subarray(to.end)),
   );
 }
 

@@ -234,8 +234,15 @@ describe('a contributor', () => {
     await refused('CEREMONY_CONTRIBUTION', copy);
   });
 
-  test('is not taken over from a folder whose last contribution proves nothing', async () => {
-    const copy = await contributed({ base: '0000.zkey', share: 5n, s: 5n, sp: 5n });
+  test.each([
+    ['drops the shares before it', { base: '0000.zkey', share: 5n, s: 5n, sp: 5n }],
+    ['is of a share that its maker did not know', { base: '0001.zkey', share: 7n, s: 5n, sp: 7n }],
+    [
+      'was made for something else',
+      { base: '0001.zkey', share: 5n, s: 5n, sp: 5n, transcript: new Uint8Array(64).fill(7) },
+    ],
+  ] as const)('gets nothing added to a contribution that %s', async (_, forged) => {
+    const copy = await contributed(forged);
     await expectCode('CEREMONY_CONTRIBUTION', contribute(copy, { name: 'Eve', entropy: null }));
   });
 });
@@ -277,7 +284,6 @@ describe('a proving key is refused', () => {
     ['γ', 2, 84 + 256],
     ['δ', 2, 84 + 448],
     ['IC', 3, 0],
-    ['the points of A', 5, 0],
     ['the points that δ divides', 8, 0],
   ])('whose transcript agrees, when %s changed', async (_, section, at) => {
     await refused('CEREMONY_KEY', await forged(section, at));

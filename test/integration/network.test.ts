@@ -15,6 +15,7 @@ import type { Acknowledgement, Receipt } from '../../src/protocol/wire.ts';
 import { type GrailProcess, grail, killAll } from '../helpers/grail-process.ts';
 import { LiveNetwork, roots, runsOut, verdictsOf } from '../helpers/live-network.ts';
 import { node22 } from '../helpers/node-22.ts';
+import { endSnarkjs } from '../helpers/small-ceremony.ts';
 
 /** Three windows, the third with a policy that was trained: two honest miners, one slot each. */
 const SEED = 7;
@@ -132,6 +133,7 @@ describe('its ledger', () => {
     const report = JSON.parse(out.at(-1)!);
     expect([code, report.divergence]).toEqual([0, null]);
     expect(report).toMatchObject({ policyRoot: end.policyRoot, trainerStateRoot: end.trainerStateRoot });
+    expect(report.insecureDev).toBe(true);
   });
 
   test.each([
@@ -156,7 +158,7 @@ describe('its ledger', () => {
     const [key, statement, proof] = files.map((file) => JSON.parse(readFileSync(file, 'utf8')));
     expect(await groth16.verify(key, statement, proof)).toBe(true);
     expect(await groth16.verify(key, ['1', ...statement.slice(1)], proof)).toBe(false);
-    await (globalThis as { curve_bn128?: { terminate(): Promise<void> } | null }).curve_bn128?.terminate();
+    await endSnarkjs();
   });
 });
 
