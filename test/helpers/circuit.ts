@@ -121,19 +121,24 @@ function build(source: string, level: Optimisation, templates: ReadonlyMap<strin
     '-o',
     relative(ROOT, work),
   ];
-  execFileSync(
-    process.execPath,
-    [
-      'node_modules/circom2/cli.js',
-      relative(ROOT, join(work, 'main.circom')),
-      ...flags,
-      '-l',
-      'node_modules',
-      '-l',
-      relative(ROOT, library),
-    ],
-    { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] },
-  );
+  try {
+    execFileSync(
+      process.execPath,
+      [
+        'node_modules/circom2/cli.js',
+        relative(ROOT, join(work, 'main.circom')),
+        ...flags,
+        '-l',
+        'node_modules',
+        '-l',
+        relative(ROOT, library),
+      ],
+      { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+  } catch (error) {
+    rmSync(work, { recursive: true });
+    throw error;
+  }
   try {
     renameSync(work, folder);
   } catch (error) {

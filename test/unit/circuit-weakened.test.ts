@@ -1,0 +1,107 @@
+import { describe, expect, it } from 'vitest';
+import { generateCircuit } from '../../src/proofs/circuit.ts';
+import type { CircuitSpec } from '../../src/proofs/types.ts';
+import { witnessInput } from '../../src/proofs/witness-input.ts';
+import { compileCircuit } from '../helpers/circuit.ts';
+import { honestProver } from '../helpers/claims.ts';
+import { judged, movingWires, type View, wiresFreeAlone, wiresFreeResolved } from '../helpers/mutation.ts';
+import { mlp, Seeded } from '../helpers/steps.ts';
+import { CHAIN_WEAKENING, DIGEST_WEAKENINGS, WEAKENINGS, type Weakening } from '../helpers/weakened.ts';
+
+/**
+ * The machine of circuit-mutation.test.ts on circuits from which one constraint was taken: it must find what that frees.
+ * Otherwise its silence about the true circuit would mean nothing.
+ */
+
+const SPEC: CircuitSpec = {
+  architecture: mlp(
+    [
+      [3, 6, 500],
+      [6, 3, 60],
+    ],
+    3,
+  ),
+  stepsPerProof: 2,
+  variant: 'folds',
+};
+
+const VIEWS: View[] = ['proof', 'opening'];
+const isFold = (name: string) => /^folds\[/.test(name);
+
+/** Wires that one view or the other leaves open, cheapest search first, until one is found that `frees` names. */
+async function noticed(spec: CircuitSpec, { edits, frees }: Weakening): Promise<string[]> {
+  const { source } = generateCircuit(spec);
+  const optimised = await compileCircuit(source, 'O2', edits);
+  const named = await compileCircuit(source, 'O0', edits);
+  const circuits = await judged({ optimised, named }, witnessInput(honestProver(spec, 4)));
+  const found: string[] = [];
+  for (const search of [
+    (view: View) => movingWires(circuits.optimised, view, isFold).names,
+    (view: View) => movingWires(circuits.named, view, isFold).names,
+    (view: View) => wiresFreeAlone(circuits.optimised, view, new Seeded(2)),
+    (view: View) => wiresFreeResolved(circuits.named, view),
+  ]) {
+    for (const view of VIEWS) {
+      found.push(...search(view).filter((name) => !name.endsWith('.factor')));
+      if (found.some((name) => frees.test(name))) return found;
+    }
+  }
+  return found;
+}
+
+describe('a circuit in which', () => {
+  it('nothing was weakened leaves nothing open', async () => {
+    expect(await noticed(SPEC, { title: '', edits: [], frees: /./ })).toEqual([]);
+  });
+
+  for (const weakening of WEAKENINGS) {
+    it(`${weakening.title} is told from the true one`, async () => {
+      expect(await noticed(SPEC, weakening)).toContainEqual(expect.stringMatching(weakening.frees));
+    });
+  }
+
+  for (const weakening of DIGEST_WEAKENINGS.slice(1)) {
+    it(`${weakening.title} is told from the true one`, async () => {
+      const found = await noticed({ ...SPEC, variant: 'digest' }, weakening);
+      expect(found).toContainEqual(expect.stringMatching(weakening.frees));
+    });
+  }
+
+  it(`${DIGEST_WEAKENINGS[0]!.title} is told from the true one`, async () => {
+    const spec: CircuitSpec = { ...SPEC, variant: 'digest' };
+    const input = witnessInput(honestProver(spec, 4));
+    const { source } = generateCircuit(spec);
+    // Folds are as good as fixed by their digest: what its constraint adds is one direction that they cannot move in.
+    const directions = await Promise.all(
+      [[], DIGEST_WEAKENINGS[0]!.edits].map(async (edits) => {
+        const optimised = await compileCircuit(source, 'O2', edits);
+        const { optimised: circuit } = await judged({ optimised, named: optimised }, input);
+        return movingWires(circuit, 'proof').dimension - movingWires(circuit, 'proof', isFold).dimension;
+      }),
+    );
+    expect(directions).toEqual([5, 6]);
+  });
+
+  it(`${CHAIN_WEAKENING.title} is told from the true one`, async () => {
+    const spec: CircuitSpec = {
+      architecture: mlp(
+        [
+          [1, 1, 100],
+          [130, 1, 100],
+        ],
+        2,
+      ),
+      stepsPerProof: 2,
+      variant: 'folds',
+    };
+    const { source } = generateCircuit(spec);
+    const optimised = await compileCircuit(source, 'O2', CHAIN_WEAKENING.edits);
+    const { optimised: circuit } = await judged(
+      { optimised, named: optimised },
+      witnessInput(honestProver(spec)),
+    );
+    expect(movingWires(circuit, 'opening').names).toContainEqual(
+      expect.stringMatching(CHAIN_WEAKENING.frees),
+    );
+  });
+});
