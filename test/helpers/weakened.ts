@@ -74,14 +74,14 @@ export const WEAKENINGS: readonly Weakening[] = [
     'noiseBits[b][i].in <== noise[b][i] + 4096;',
   ),
   {
-    title: 'an activation is free where high is not zero',
+    title: 'an activation is free where outside is not zero',
     frees: /(requantise\[\d\]\[\d\]\.out|fold\[0\]\.x)/,
-    edits: [edit('requantise', 'high * (out - 127 * bits[width - 1]) === 0;', '')],
+    edits: [edit('requantise', 'outside * (out - 127 * bits[width - 1]) === 0;', '')],
   },
   {
-    title: 'an activation is free where high is zero',
+    title: 'an activation is free where outside is zero',
     frees: /(requantise\[\d\]\[\d\]\.out|fold\[0\]\.x)/,
-    edits: [edit('requantise', 'high * factor === out - low;', '')],
+    edits: [edit('requantise', 'outside * factor === out - low;', '')],
   },
   loose(
     'a requantisation takes any bits',

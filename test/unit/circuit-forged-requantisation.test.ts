@@ -25,17 +25,17 @@ const rounded = (y: number, shift: number) => Math.floor((y + 2 ** (shift - 1)) 
 const hints = (out: string, factor: string): TemplateEdit[] => [
   {
     file: 'requantise.circom',
-    from: 'out <-- high == 0 ? low : 127 * bits[width - 1];',
+    from: 'out <-- outside == 0 ? low : 127 * bits[width - 1];',
     to: `out <-- ${out};`,
   },
   {
     file: 'requantise.circom',
-    from: 'factor <-- high == 0 ? 0 : (out - low) / high;',
+    from: 'factor <-- (out - low) * smallInverse(outside);',
     to: `factor <-- ${factor};`,
   },
 ];
 /** What makes the second constraint hold wherever it can. */
-const SOLVED = 'high == 0 ? 0 : (out - low) / high';
+const SOLVED = 'outside == 0 ? 0 : (out - low) / outside';
 
 let pair: CircuitPair;
 let input: ProverInput;
@@ -68,15 +68,15 @@ async function forge(
 }
 
 it('accepts the prover whose activations are true', async () => {
-  expect(await forge(hints('high == 0 ? low : 127 * bits[width - 1]', SOLVED), requantised)).toEqual({
+  expect(await forge(hints('outside == 0 ? low : 127 * bits[width - 1]', SOLVED), requantised)).toEqual({
     blame: [],
     lies: [],
   });
 });
 
-it('accepts any factor where high is zero: nothing reads it', async () => {
+it('accepts any factor where outside is zero: nothing reads it', async () => {
   const { blame } = await forge(
-    hints('high == 0 ? low : 127 * bits[width - 1]', 'high == 0 ? 123456789 : (out - low) / high'),
+    hints('outside == 0 ? low : 127 * bits[width - 1]', 'outside == 0 ? 123456789 : (out - low) / outside'),
     requantised,
   );
   expect(blame).toEqual([]);
@@ -87,12 +87,12 @@ describe('a requantisation', () => {
   const FORGERIES: [title: string, out: string, activation: (y: number, shift: number) => number][] = [
     [
       'one below the true value',
-      'high == 0 ? (low > 0 ? low - 1 : 0) : 127 * bits[width - 1]',
+      'outside == 0 ? (low > 0 ? low - 1 : 0) : 127 * bits[width - 1]',
       (y, shift) => (inRange(y, shift) ? Math.max(rounded(y, shift) - 1, 0) : requantised(y, shift)),
     ],
     [
       'one above the true value',
-      'high == 0 ? (low < 127 ? low + 1 : 127) : 127 * bits[width - 1]',
+      'outside == 0 ? (low < 127 ? low + 1 : 127) : 127 * bits[width - 1]',
       (y, shift) => (inRange(y, shift) ? Math.min(rounded(y, shift) + 1, 127) : requantised(y, shift)),
     ],
     [
@@ -102,23 +102,23 @@ describe('a requantisation', () => {
     ],
     [
       'a negative value that keeps its low bits, though large ones saturate',
-      'high == 0 ? low : (bits[width - 1] == 1 ? 127 : low)',
+      'outside == 0 ? low : (bits[width - 1] == 1 ? 127 : low)',
       (y, shift) =>
         y + 2 ** (shift - 1) < 0 ? ((rounded(y, shift) % 128) + 128) % 128 : requantised(y, shift),
     ],
     [
       'a negative value that saturates at 127',
-      'high == 0 ? low : 127',
+      'outside == 0 ? low : 127',
       (y, shift) => (inRange(y, shift) ? rounded(y, shift) : 127),
     ],
     [
       'a saturated value of 126',
-      'high == 0 ? low : 126 * bits[width - 1]',
+      'outside == 0 ? low : 126 * bits[width - 1]',
       (y, shift) => (rounded(y, shift) > 127 ? 126 : requantised(y, shift)),
     ],
     [
       'a saturated value of zero',
-      'high == 0 ? low : 0',
+      'outside == 0 ? low : 0',
       (y, shift) => (rounded(y, shift) > 127 ? 0 : requantised(y, shift)),
     ],
     [
@@ -128,7 +128,7 @@ describe('a requantisation', () => {
     ],
     [
       'a negative value that saturates below zero',
-      'high == 0 ? low : (bits[width - 1] == 1 ? 127 : -127)',
+      'outside == 0 ? low : (bits[width - 1] == 1 ? 127 : -127)',
       (y, shift) => (rounded(y, shift) < 0 ? -127 : requantised(y, shift)),
     ],
   ];
@@ -140,9 +140,9 @@ describe('a requantisation', () => {
     });
   }
 
-  it('refuses a factor that is wrong where high is not zero', async () => {
+  it('refuses a factor that is wrong where outside is not zero', async () => {
     const { blame } = await forge(
-      hints('high == 0 ? low : 127 * bits[width - 1]', 'high == 0 ? 0 : (out - low) / high + 1'),
+      hints('outside == 0 ? low : 127 * bits[width - 1]', 'outside == 0 ? 0 : (out - low) / outside + 1'),
       requantised,
     );
     expect(blame.length).toBeGreaterThan(0);

@@ -11,7 +11,7 @@ import { network } from '../support/architectures.ts';
 
 /**
  * Every private wire of a satisfied circuit, by machine: alone, with all that depends on it derived anew, and in sets, by the kernel
- * of the derivative of all constraints. Nothing but `factor` may be free, where `high` is zero: there it is multiplied by
+ * of the derivative of all constraints. Nothing but `factor` may be free, where `outside` is zero: there it is multiplied by
  * zero, and nothing else reads it.
  */
 
@@ -100,7 +100,7 @@ function freeFactors(input: ProverInput): { free: string[]; fixed: number } {
 
 const isFold = (name: string) => /^folds\[/.test(name);
 
-describe('every private wire of a satisfied circuit is fixed by the others, but for factors where high is zero', () => {
+describe('every private wire of a satisfied circuit is fixed by the others, but for factors where outside is zero', () => {
   for (const { title, spec, resolve } of CIRCUITS) {
     it(`in sets, alone and with its dependants: ${title}`, async () => {
       const { source } = generateCircuit(spec);
