@@ -5,7 +5,7 @@ import { circuitLayout } from '../../src/proofs/widths.ts';
 import { type ProverInput, witnessInput } from '../../src/proofs/witness-input.ts';
 import { compileCircuit } from '../helpers/circuit.ts';
 import { CLAIM_SPEC, honestAccumulators, honestProver } from '../helpers/claims.ts';
-import { judged, movingWires, type View, wiresFreeAlone, wiresFreeResolved } from '../helpers/mutation.ts';
+import { movingWires, type View, wiresFreeAlone, wiresFreeResolved, witnessed } from '../helpers/mutation.ts';
 import { mlp, randomPolicy, randomSteps, Seeded } from '../helpers/steps.ts';
 import { network } from '../support/architectures.ts';
 
@@ -120,7 +120,9 @@ describe('every private wire of a satisfied circuit is fixed by the others, but 
         };
         const { free, fixed } = freeFactors(input);
         if (round === 0 && spec === CLAIM_SPEC) expect([free.length > 0, fixed > 0]).toEqual([true, true]);
-        const { optimised, named } = await judged(circuits, witnessInput(input));
+        const inputs = witnessInput(input);
+        const optimised = await witnessed(circuits.optimised, inputs);
+        const named = await witnessed(circuits.named, inputs);
         for (const view of ['proof', 'opening'] as View[]) {
           for (const circuit of [optimised, named]) {
             const moving = movingWires(circuit, view, isFold);
