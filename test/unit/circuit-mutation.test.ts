@@ -50,7 +50,7 @@ const CIRCUITS: { title: string; spec: CircuitSpec; resolve: boolean }[] = [
         ],
         2,
       ),
-      stepsPerProof: 13,
+      stepsPerProof: 15,
       variant: 'digest',
     },
     resolve: LONG,
@@ -110,6 +110,7 @@ describe('every private wire of a satisfied circuit is fixed by the others, but 
       };
       const random = new Seeded(5);
       const { equations, foldCount } = circuitLayout(spec);
+      if (title === 'two equations') expect(equations).toBe(2);
       for (let round = 0; round < (LONG ? 12 : 2); round++) {
         const policy = round === 0 ? honestProver(spec).policy : randomPolicy(spec.architecture, random);
         const input: ProverInput = {

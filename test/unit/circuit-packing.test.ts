@@ -94,9 +94,10 @@ const CIRCUITS: [title: string, spec: CircuitSpec][] = [
   ],
 ];
 
-describe.each(CIRCUITS)('the packed elements of a circuit of %s', (_, spec) => {
+describe.each(CIRCUITS)('the packed elements of a circuit of %s', (title, spec) => {
   it('hold every bit of every accumulator, noise and action once, side by side', async () => {
     const { actionBits, equations, layers, statementElements, traceElements } = circuitLayout(spec);
+    if (title.endsWith('two equations')) expect(equations).toBe(2);
     const all = await sums(spec);
     const prefix = spec.variant === 'digest' ? 'check.' : '';
     const elements = (sponge: string, from: number, count: number) =>
