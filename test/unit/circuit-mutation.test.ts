@@ -46,7 +46,7 @@ const CIRCUITS: { title: string; spec: CircuitSpec; resolve: boolean }[] = [
       architecture: mlp(
         [
           [2, 4, 77],
-          [2, 2, 9],
+          [5, 2, 9],
         ],
         2,
       ),
@@ -129,7 +129,7 @@ describe('every private wire of a satisfied circuit is fixed by the others, but 
             const moving = movingWires(circuit, view, isFold);
             expect({ view, ...moving }).toEqual({ view, dimension: free.length, names: free });
           }
-          if (spec.variant === 'digest' && foldCount > 0) {
+          if (round === 0 && spec.variant === 'digest' && foldCount > 0) {
             // Their digest is one number: at first order it leaves the folds all directions but one, and the equations,
             // once their observation folds are known, one more each. That no two of them can be found is Poseidon's part.
             const left = view === 'proof' ? foldCount - 1 : foldCount - 1 - equations;
