@@ -15,12 +15,7 @@ import { kernelAt } from './tangent.ts';
  */
 export type View = 'proof' | 'opening';
 
-/** The same circuit as it is keyed (O2) and as it is written (O0), each with a witness of the same inputs. */
-export interface Judged {
-  readonly optimised: Witnessed;
-  readonly named: Witnessed;
-}
-
+/** A circuit and a witness that satisfies it. */
 export interface Witnessed {
   readonly names: readonly string[];
   readonly publics: number;
@@ -28,17 +23,12 @@ export interface Witnessed {
   readonly witness: readonly bigint[];
 }
 
-export async function judged(
-  { optimised, named }: { optimised: TestCircuit; named: TestCircuit },
-  input: WitnessInput,
-): Promise<Judged> {
-  const one = async (circuit: TestCircuit): Promise<Witnessed> => {
-    const witness = await circuit.witness(input);
-    if (circuit.violated(witness).length > 0) throw new Error('the circuit refuses these inputs');
-    const system = constraintsOf(circuit.r1cs);
-    return { names: circuit.names, publics: circuit.r1cs.publics, system, witness };
-  };
-  return { optimised: await one(optimised), named: await one(named) };
+/** @throws Error when the circuit refuses the inputs */
+export async function witnessed(circuit: TestCircuit, input: WitnessInput): Promise<Witnessed> {
+  const witness = await circuit.witness(input);
+  if (circuit.violated(witness).length > 0) throw new Error('the circuit refuses these inputs');
+  const system = constraintsOf(circuit.r1cs);
+  return { names: circuit.names, publics: circuit.r1cs.publics, system, witness };
 }
 
 /** Wires of the statement that a verifier makes of its own replay. */

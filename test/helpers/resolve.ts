@@ -149,7 +149,8 @@ export class Resolver {
   ): boolean {
     const { rows, members, bits } = this.#system;
     for (const row of candidates) {
-      if (open.get(row) === 0) {
+      // A bit's own row says nothing of which.
+      if (open.get(row) === 0 || members[row]!.length === 1) {
         candidates.delete(row);
         continue;
       }

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { FIELD_ORDER } from '../../src/proofs/field.ts';
+import type { CircuitSpec } from '../../src/proofs/types.ts';
 import { circuitLayout } from '../../src/proofs/widths.ts';
 import { type ProverInput, type WitnessInput, witnessInput } from '../../src/proofs/witness-input.ts';
 import type { TemplateEdit } from '../helpers/circuit.ts';
@@ -14,6 +15,7 @@ import {
   requantised,
   shifted,
 } from '../helpers/claims.ts';
+import { mlp } from '../helpers/steps.ts';
 
 /**
  * Each test claims one false thing about accumulators or noise, recomputes all that depends on it as a prover would, and
@@ -275,4 +277,52 @@ describe('the range of noise', () => {
       expect(await pair.verdict(await stated('noise', rows))).toContain('noiseBits[1][1]');
     });
   }
+});
+
+describe('two fold equations', () => {
+  const spec: CircuitSpec = {
+    architecture: mlp(
+      [
+        [2, 4, 77],
+        [2, 2, 9],
+      ],
+      2,
+    ),
+    stepsPerProof: 15,
+    variant: 'folds',
+  };
+  let two: CircuitPair;
+  let prover: ProverInput;
+  beforeAll(async () => {
+    two = await CircuitPair.compile(spec);
+    prover = honestProver(spec);
+    expect(circuitLayout(spec)).toMatchObject({ equations: 2, folded: 14 });
+  });
+
+  /** The verdict on errors of one accumulator in these steps. */
+  function off(...errors: readonly [step: number, by: number][]): Promise<string[]> {
+    const accumulators = honestAccumulators(prover);
+    for (const [step, by] of errors) {
+      accumulators[step] = adaptiveTrace(prover.policy, prover.steps[step]!.observation, shifted([0, 1, by]));
+    }
+    return two.verdict(claimAccumulators(prover, accumulators));
+  }
+  const equation = (e: number) => `fold[${e}].out = observationFolds[${e}]`;
+
+  it('each refuse errors of their own steps, and errors of both do not cancel', async () => {
+    expect(await off()).toEqual([]);
+    expect(await off([13, 1])).toEqual([equation(0)]);
+    expect(await off([14, 1])).toEqual([equation(1)]);
+    expect(await off([0, 1], [14, -1])).toEqual([equation(0), equation(1)]);
+  });
+
+  it('refuse each other’s observation folds', async () => {
+    const own = witnessInput(prover);
+    const observationFolds = [...(own.observationFolds as readonly bigint[])].reverse();
+    expect(await two.verdict({ ...own, observationFolds })).toEqual([
+      'digest.out = statementDigest',
+      equation(0),
+      equation(1),
+    ]);
+  });
 });

@@ -4,7 +4,7 @@ import type { CircuitSpec } from '../../src/proofs/types.ts';
 import { witnessInput } from '../../src/proofs/witness-input.ts';
 import { compileCircuit } from '../helpers/circuit.ts';
 import { honestProver } from '../helpers/claims.ts';
-import { judged, movingWires, type View, wiresFreeAlone, wiresFreeResolved } from '../helpers/mutation.ts';
+import { movingWires, type View, wiresFreeAlone, wiresFreeResolved, witnessed } from '../helpers/mutation.ts';
 import { mlp, Seeded } from '../helpers/steps.ts';
 import { CHAIN_WEAKENING, DIGEST_WEAKENINGS, WEAKENINGS, type Weakening } from '../helpers/weakened.ts';
 
@@ -31,21 +31,18 @@ const isFold = (name: string) => /^folds\[/.test(name);
 /** Wires that one view or the other leaves open, cheapest search first, until one is found that `frees` names. */
 async function noticed(spec: CircuitSpec, { edits, frees }: Weakening): Promise<string[]> {
   const { source } = generateCircuit(spec);
-  const optimised = await compileCircuit(source, 'O2', edits);
-  const named = await compileCircuit(source, 'O0', edits);
-  const circuits = await judged({ optimised, named }, witnessInput(honestProver(spec, 4)));
+  const input = witnessInput(honestProver(spec, 4));
+  const optimised = await witnessed(await compileCircuit(source, 'O2', edits), input);
   const found: string[] = [];
-  for (const search of [
-    (view: View) => movingWires(circuits.optimised, view, isFold).names,
-    (view: View) => movingWires(circuits.named, view, isFold).names,
-    (view: View) => wiresFreeAlone(circuits.optimised, view, new Seeded(2)),
-    (view: View) => wiresFreeResolved(circuits.named, view),
-  ]) {
-    for (const view of VIEWS) {
-      found.push(...search(view).filter((name) => !name.endsWith('.factor')));
-      if (found.some((name) => frees.test(name))) return found;
-    }
-  }
+  const search = (look: (view: View) => readonly string[]): boolean => {
+    for (const view of VIEWS) found.push(...look(view).filter((name) => !name.endsWith('.factor')));
+    return found.some((name) => frees.test(name));
+  };
+  if (search((view) => movingWires(optimised, view, isFold).names)) return found;
+  if (search((view) => wiresFreeAlone(optimised, view, new Seeded(2)))) return found;
+  const named = await witnessed(await compileCircuit(source, 'O0', edits), input);
+  if (search((view) => movingWires(named, view, isFold).names)) return found;
+  search((view) => wiresFreeResolved(named, view));
   return found;
 }
 
@@ -74,8 +71,7 @@ describe('a circuit in which', () => {
     // Folds are as good as fixed by their digest: what its constraint adds is one direction that they cannot move in.
     const directions = await Promise.all(
       [[], DIGEST_WEAKENINGS[0]!.edits].map(async (edits) => {
-        const optimised = await compileCircuit(source, 'O2', edits);
-        const { optimised: circuit } = await judged({ optimised, named: optimised }, input);
+        const circuit = await witnessed(await compileCircuit(source, 'O2', edits), input);
         return movingWires(circuit, 'proof').dimension - movingWires(circuit, 'proof', isFold).dimension;
       }),
     );
@@ -95,11 +91,8 @@ describe('a circuit in which', () => {
       variant: 'folds',
     };
     const { source } = generateCircuit(spec);
-    const optimised = await compileCircuit(source, 'O2', CHAIN_WEAKENING.edits);
-    const { optimised: circuit } = await judged(
-      { optimised, named: optimised },
-      witnessInput(honestProver(spec)),
-    );
+    const weakened = await compileCircuit(source, 'O2', CHAIN_WEAKENING.edits);
+    const circuit = await witnessed(weakened, witnessInput(honestProver(spec)));
     expect(movingWires(circuit, 'opening').names).toContainEqual(
       expect.stringMatching(CHAIN_WEAKENING.frees),
     );
