@@ -16,7 +16,7 @@ import { precheck } from '../src/replica/admission.ts';
 import type { CloserBody, VerdictBody } from '../src/replica/bodies.ts';
 import { KEPT_POLICIES, type WindowWork } from '../src/replica/judge.ts';
 import { enrolled, type NetworkState } from '../src/replica/state.ts';
-import { assembleVerdict, type CheckProof } from '../src/replica/verdict.ts';
+import { assembleVerdict, type CheckProofs } from '../src/replica/verdict.ts';
 import type { WindowState } from '../src/replica/window.ts';
 import { windowInput } from '../src/replica/window-input.ts';
 import type { BlobStore } from '../src/storage/blobs.ts';
@@ -32,7 +32,7 @@ export interface SequencerParts {
   readonly identity: Identity;
   readonly beacon: Beacon;
   readonly judge: JudgeThread;
-  readonly checkProof: CheckProof;
+  readonly checkProofs: CheckProofs;
   readonly blobs: BlobStore;
   /** Keeps a trainer state, on disk when it resolves; a cache that a replay can make again. */
   readonly keepTrainerState: (version: number, bytes: Uint8Array) => Promise<void>;
@@ -70,7 +70,7 @@ export class Sequencer implements SequencerView {
   readonly #expected = new Set<Hex>();
   /** Miners whose commitment the judge has rejected, by window: they cannot be credited, so nobody waits long for them. */
   readonly #rejected = new Map<number, ReadonlySet<Hex>>();
-  readonly #checkedProofs = new Map<string, Promise<void>>();
+  readonly #checkedProofs = new Map<string, GrailError | null>();
   readonly #policies: Map<number, Policy>;
   #running: Promise<void> | null = null;
   #again = false;
@@ -461,15 +461,15 @@ export class Sequencer implements SequencerView {
   }
 
   /** Checks a proof once, however often a verdict is assembled. */
-  #check: CheckProof = (publicSignals, proof) => {
-    const key = `${toHex(sha256(proof))} ${publicSignals[0]} ${publicSignals[1]}`;
-    let checked = this.#checkedProofs.get(key);
-    if (checked === undefined) {
-      checked = this.#parts.checkProof(publicSignals, proof);
-      checked.catch(() => {});
-      this.#checkedProofs.set(key, checked);
-    }
-    return checked;
+  #check: CheckProofs = async (proofs) => {
+    const keyed = proofs.map((item) => ({
+      item,
+      key: `${toHex(sha256(item.proof))} ${item.publicSignals[0]} ${item.publicSignals[1]}`,
+    }));
+    const unchecked = keyed.filter(({ key }) => !this.#checkedProofs.has(key));
+    const errors = await this.#parts.checkProofs(unchecked.map(({ item }) => item));
+    for (const [i, { key }] of unchecked.entries()) this.#checkedProofs.set(key, errors[i]!);
+    return keyed.map(({ key }) => this.#checkedProofs.get(key)!);
   };
 
   async #publish(window: WindowState): Promise<boolean> {

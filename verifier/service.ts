@@ -74,7 +74,7 @@ export async function startVerifier(
       identity,
       beacon,
       judge,
-      checkProof: (publicSignals, bytes) => proofs.verify(publicSignals, bytes),
+      checkProofs: proofs.verifyMany,
       blobs: directory.blobs,
       keepTrainerState: (version, bytes) => directory.keepTrainerState(version, bytes),
       policies: new Map(start.policies),

@@ -35,7 +35,7 @@ export const command = defineCommand({
         blobs: new FolderBlobStore(join(positionals.directory, 'blobs')),
         trainer: await createTrainer(genesis),
         backend: await loadBackend('simd'),
-        checkProof: (publicSignals, bytes) => proofs.verify(publicSignals, bytes),
+        checkProofs: proofs.verifyMany,
         onProgress: ({ window, index, entries }) => err(`window ${window}: entry ${index} of ${entries}`),
         signal,
       });

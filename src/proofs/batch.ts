@@ -10,6 +10,20 @@ export interface ProvenStatement {
 }
 
 /**
+ * Proofs of one batch. A bad one makes so many others wait, and each takes 20 KiB until the batch is done; larger ones would
+ * save less than a fiftieth of the time.
+ */
+export const MAX_BATCH = 256;
+
+/** Whether all signals but the first are the same: those of a window's proofs are. */
+export function sameShared(a: readonly bigint[], b: readonly bigint[]): boolean {
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  for (let i = 1; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/**
  * Names a batch: SHA-256 over the key's hash and every signal and every byte of all proofs, in order (docs/PROTOCOL.md, Batches).
  * @param keyHash 32 bytes
  * @param items signals below r, proofs of 256 bytes
@@ -19,11 +33,9 @@ export function batchTranscript(keyHash: Uint8Array, items: readonly ProvenState
   let shared: readonly bigint[] | undefined;
   let sharedHash: Uint8Array = new Uint8Array();
   for (const { publicSignals, proof } of items) {
-    const rest = publicSignals.slice(1);
-    // Most proofs of a window share all but the first signal: their hash is made once.
-    if (shared?.length !== rest.length || !shared.every((signal, i) => signal === rest[i])) {
-      shared = rest;
-      sharedHash = sha256(concat(...rest.map((signal) => bigToBytes(signal, 32))));
+    if (shared === undefined || !sameShared(shared, publicSignals)) {
+      shared = publicSignals;
+      sharedHash = sha256(...publicSignals.slice(1).map((signal) => bigToBytes(signal, 32)));
     }
     parts.push(bigToBytes(publicSignals[0]!, 32), sharedHash, proof);
   }

@@ -1,6 +1,6 @@
 import { fromHex } from '../protocol/bytes.ts';
 import { GrailError } from '../protocol/errors.ts';
-import { batchTranscript, batchWeights, findInvalid, type ProvenStatement } from './batch.ts';
+import { batchTranscript, batchWeights, findInvalid, MAX_BATCH, type ProvenStatement } from './batch.ts';
 import { decodeProof } from './encoding.ts';
 import { FIELD_ORDER } from './fields.ts';
 import { Engine, F1, G1_AFFINE, G2_AFFINE } from './pairing/engine.ts';
@@ -18,8 +18,6 @@ export {
   verificationKeyHash,
 } from './verification-key.ts';
 
-/** Proofs of one batch: a bad one makes so many others wait, and each takes 17 KiB until the batch is done. */
-export const MAX_BATCH = 256;
 /** Proofs whose points are checked, about 0.4 ms each, before others may run. */
 const CHECKED_AT_ONCE = 32;
 

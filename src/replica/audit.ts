@@ -16,7 +16,7 @@ import type { FoldBody, VerdictBody } from './bodies.ts';
 import { Judge } from './judge.ts';
 import { genesisStart } from './load-judge.ts';
 import { NetworkState } from './state.ts';
-import { assembleVerdict, type CheckProof } from './verdict.ts';
+import { assembleVerdict, type CheckProofs } from './verdict.ts';
 import { windowInput } from './window-input.ts';
 
 /** What an audit counted, and the first thing that does not fit. */
@@ -47,7 +47,7 @@ export interface AuditParts {
   readonly blobs: BlobStore;
   readonly trainer: Trainer;
   readonly backend: Backend;
-  readonly checkProof: CheckProof;
+  readonly checkProofs: CheckProofs;
   readonly onProgress?: (progress: { window: number; index: number; entries: number }) => void;
   readonly signal?: AbortSignal;
 }
@@ -131,11 +131,11 @@ class Audit {
     const policy = this.#judge.policy(input.policyVersion);
     const work = this.#judge.process(input);
     for (const { slots } of input.commits) this.#steps += slots * this.#parts.genesis.stepsPerSlot;
-    const checkProof: CheckProof = (publicSignals, proof) => {
-      this.#proofs++;
-      return this.#parts.checkProof(publicSignals, proof);
+    const checkProofs: CheckProofs = (proofs) => {
+      this.#proofs += proofs.length;
+      return this.#parts.checkProofs(proofs);
     };
-    const expected = await assembleVerdict(this.#state, window, work, policy, checkProof);
+    const expected = await assembleVerdict(this.#state, window, work, policy, checkProofs);
     const difference = firstDifference(expected as unknown as Json, body as unknown as Json, '');
     if (difference !== null) {
       throw diverged(index, number, difference.path, difference.expected, difference.got);

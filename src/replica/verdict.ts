@@ -1,16 +1,17 @@
 import type { Policy } from '../policy/architecture.ts';
+import { MAX_BATCH, type ProvenStatement } from '../proofs/batch.ts';
 import { foldDigest, foldVectors } from '../proofs/fold.ts';
 import { digestHex, type Opening } from '../proofs/opening.ts';
 import { fromHex, type Hex, toHex } from '../protocol/bytes.ts';
-import { GrailError, type Rejection } from '../protocol/errors.ts';
+import type { GrailError, Rejection } from '../protocol/errors.ts';
 import type { MessageOf } from '../protocol/messages.ts';
 import type { MinerResult, VerdictBody } from './bodies.ts';
 import type { CommitJudgement, WindowWork } from './judge.ts';
 import { type NetworkState, proofHash } from './state.ts';
 import type { Posted, WindowState } from './window.ts';
 
-/** Checks one proof. @throws GrailError PROOF_ENCODING or PROOF_INVALID */
-export type CheckProof = (publicSignals: readonly bigint[], proof: Uint8Array) => Promise<void>;
+/** Checks proofs: for each, in order, null where it holds, else PROOF_ENCODING or PROOF_INVALID. */
+export type CheckProofs = (proofs: readonly ProvenStatement[]) => Promise<readonly (GrailError | null)[]>;
 
 /**
  * The verdict of a window whose prove phase closes now: each enrolled miner's first broken rule or its credit, and the
@@ -23,28 +24,37 @@ export async function assembleVerdict(
   window: WindowState,
   work: WindowWork,
   policy: Policy,
-  checkProof: CheckProof,
+  checkProofs: CheckProofs,
 ): Promise<VerdictBody> {
   const judgements = new Map(work.judgements.map((judgement) => [judgement.miner, judgement]));
   const folds = networkFolds(state.genesis.proof.variant, policy, window.fold!.rho);
-  const results: MinerResult[] = [];
-  for (const miner of window.enrolments.miners()) {
+  const miners = window.enrolments.miners().map((miner) => {
     const judgement = judgements.get(miner);
-    let proofs = 0;
     const rejection =
-      rejectedCommit(window, miner, judgement) ??
-      rejectedOpening(state, window, miner, judgement!.opening!) ??
-      (await firstBadProof(state, window, miner, judgement!.opening!, folds, checkProof, () => proofs++));
-    results.push({
+      rejectedCommit(window, miner, judgement) ?? rejectedOpening(state, window, miner, judgement!.opening!);
+    const claims = rejection === null ? claimsOf(state, window, miner, judgement!.opening!) : [];
+    return { miner, judgement, rejection, claims };
+  });
+  const shared = [window.fold!.rho, ...folds];
+  await checkClaims(
+    state,
+    miners.flatMap(({ claims }) => claims),
+    shared,
+    checkProofs,
+  );
+  const results = miners.map(({ miner, judgement, rejection: before, claims }): MinerResult => {
+    const bad = claims.findIndex(({ valid }) => !valid);
+    const rejection = before ?? claims[bad]?.failure ?? null;
+    return {
       miner,
       slots: window.slots(miner),
       trained: judgement !== undefined && judgement.rejection === null,
       credit: rejection === null ? state.creditOf(window, miner) : 0,
       rejection,
       meanReturn: judgement?.meanReturn ?? null,
-      proofs,
-    });
-  }
+      proofs: bad < 0 ? claims.length : bad,
+    };
+  });
   return {
     type: 'verdict',
     window: window.window,
@@ -106,60 +116,73 @@ function rejectedOpening(
   return null;
 }
 
-async function firstBadProof(
-  state: NetworkState,
-  window: WindowState,
-  miner: Hex,
-  expected: Opening,
-  folds: readonly bigint[],
-  checkProof: CheckProof,
-  onValid: () => void,
-): Promise<Rejection | null> {
+/** A part of a miner's opening and the proofs posted of it. */
+interface Claim {
+  readonly statementDigest: bigint;
+  readonly posted: readonly Posted<MessageOf<'proof'>>[];
+  readonly place: { readonly slot: number; readonly step: number; readonly part: number };
+  /** Whether a posted proof holds; else the first one's failure stands in the verdict. */
+  valid: boolean;
+  failure: Rejection;
+}
+
+/** The miner's parts up to the first that no proof was posted of. */
+function claimsOf(state: NetworkState, window: WindowState, miner: Hex, expected: Opening): Claim[] {
+  const claims: Claim[] = [];
   for (const [part, { statementDigest }] of expected.parts.entries()) {
     const posted = window.proofs.get(miner)?.[part] ?? [];
     const { slot, step } = expected.challenges[part * state.genesis.stepsPerProof]!;
-    if (posted.length === 0) return { code: 'PROOF_MISSING', slot, step, part };
-    const failures: Rejection[] = [];
-    for (const proof of posted) {
-      const failure = await proofFailure(
-        state,
-        proof,
-        [statementDigest, window.fold!.rho, ...folds],
-        checkProof,
-      );
-      if (failure === null) break;
-      failures.push({ ...failure, slot, step, part });
-    }
-    if (failures.length === posted.length) return failures[0]!;
-    onValid();
+    const place = { slot, step, part };
+    claims.push({
+      statementDigest,
+      posted,
+      place,
+      valid: false,
+      failure: { code: 'PROOF_MISSING', ...place },
+    });
+    if (posted.length === 0) break;
   }
-  return null;
+  return claims;
+}
+
+/** Checks all first proofs together, then the second ones of the parts whose first failed. */
+async function checkClaims(
+  state: NetworkState,
+  claims: readonly Claim[],
+  shared: readonly bigint[],
+  checkProofs: CheckProofs,
+): Promise<void> {
+  for (let chance = 0; ; chance++) {
+    const open = claims.filter(({ valid, posted }) => !valid && chance < posted.length);
+    if (open.length === 0) return;
+    for (let from = 0; from < open.length; from += MAX_BATCH) {
+      const batch = open.slice(from, from + MAX_BATCH);
+      const errors = await checkProofs(
+        batch.map(({ statementDigest, posted }) => ({
+          publicSignals: [statementDigest, ...shared],
+          proof: fromHex(posted[chance]!.message.proof),
+        })),
+      );
+      for (const [i, claim] of batch.entries()) {
+        const error = errors[i]!;
+        if (error === null) claim.valid = true;
+        else if (chance === 0)
+          claim.failure = { ...proofFailure(state, claim.posted[0]!, error), ...claim.place };
+      }
+    }
+  }
 }
 
 /** A valid proof counts whoever posted its bytes before; an invalid one that stood in the ledger already was copied. */
-async function proofFailure(
-  state: NetworkState,
-  proof: Posted<MessageOf<'proof'>>,
-  publicSignals: readonly bigint[],
-  checkProof: CheckProof,
-): Promise<Rejection | null> {
-  try {
-    await checkProof(publicSignals, fromHex(proof.message.proof));
-    return null;
-  } catch (error) {
-    if (
-      !(error instanceof GrailError) ||
-      !(error.code === 'PROOF_INVALID' || error.code === 'PROOF_ENCODING')
-    )
-      throw error;
-    const first = state.proofIndex.get(proofHash(proof.message.proof))!;
-    if (first < proof.index) {
-      return {
-        code: 'PROOF_REPLAYED',
-        expected: 'a proof of this statement',
-        got: `the proof of entry ${first}`,
-      };
-    }
-    return { code: error.code };
+function proofFailure(state: NetworkState, proof: Posted<MessageOf<'proof'>>, error: GrailError): Rejection {
+  if (error.code !== 'PROOF_INVALID' && error.code !== 'PROOF_ENCODING') throw error;
+  const first = state.proofIndex.get(proofHash(proof.message.proof))!;
+  if (first < proof.index) {
+    return {
+      code: 'PROOF_REPLAYED',
+      expected: 'a proof of this statement',
+      got: `the proof of entry ${first}`,
+    };
   }
+  return { code: error.code };
 }

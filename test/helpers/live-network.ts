@@ -14,7 +14,7 @@ import { Identity } from '../../src/protocol/identity.ts';
 import { type AuditReport, audit } from '../../src/replica/audit.ts';
 import type { VerdictBody } from '../../src/replica/bodies.ts';
 import { genesisOf } from '../../src/replica/genesis-of.ts';
-import type { CheckProof } from '../../src/replica/verdict.ts';
+import type { CheckProofs } from '../../src/replica/verdict.ts';
 import { FolderBlobStore } from '../../src/storage/blobs.ts';
 import { createTrainer } from '../../src/training/index.ts';
 import { makeDevnet } from '../../verifier/devnet.ts';
@@ -123,7 +123,7 @@ export function verdictsOf(entries: readonly LedgerEntry[]): VerdictBody[] {
     .map(({ body }) => body as unknown as VerdictBody);
 }
 
-let proofs: Promise<CheckProof> | null = null;
+let proofs: Promise<CheckProofs> | null = null;
 
 /** Audits a folder in this process, with a verifier of proofs that all audits share. */
 export async function auditFolder(directory: string): Promise<AuditReport> {
@@ -133,11 +133,7 @@ export async function auditFolder(directory: string): Promise<AuditReport> {
     const { architecture, stepsPerProof, proof } = genesis;
     proofs ??= loadVerificationKey({ architecture, stepsPerProof, variant: proof.variant })
       .then(({ verificationKey }) => createVerifier(verificationKey))
-      .then(
-        (verifier): CheckProof =>
-          (signals, bytes) =>
-            verifier.verify(signals, bytes),
-      );
+      .then(({ verifyMany }): CheckProofs => verifyMany);
     const trainer = await createTrainer(genesis);
     try {
       return await audit({
@@ -146,7 +142,7 @@ export async function auditFolder(directory: string): Promise<AuditReport> {
         blobs: new FolderBlobStore(join(directory, 'blobs')),
         trainer,
         backend: await loadBackend('wasm'),
-        checkProof: await proofs,
+        checkProofs: await proofs,
       });
     } finally {
       trainer.dispose();

@@ -7,11 +7,12 @@ import type { Rejection } from '../../src/protocol/errors.ts';
 import { sha256 } from '../../src/protocol/hash.ts';
 import type { WindowInput, WindowWork } from '../../src/replica/judge.ts';
 import { NetworkState } from '../../src/replica/state.ts';
-import { assembleVerdict, type CheckProof } from '../../src/replica/verdict.ts';
+import { assembleVerdict } from '../../src/replica/verdict.ts';
 import type { VerifierConfig } from '../../verifier/config.ts';
 import type { JudgeThread } from '../../verifier/judge-thread.ts';
 import { Sequencer } from '../../verifier/sequencer.ts';
 import { KEYS, named, TestNetwork, testBeacon, tinyGenesis } from './network.ts';
+import { believe, type CheckProof, oneByOne } from './one-by-one.ts';
 
 /**
  * A real sequencer on a real ledger, without its expensive half: the judge trains nobody, accepts every commitment that
@@ -48,7 +49,7 @@ export class TestSequencer {
       identity: KEYS.verifier,
       beacon: testBeacon(),
       judge: { process: async (input: WindowInput) => this.#process(input) } as unknown as JudgeThread,
-      checkProof: (signals, proof) => this.checkProof(signals, proof),
+      checkProofs: oneByOne((signals, proof) => this.checkProof(signals, proof)),
       blobs,
       keepTrainerState: async () => {},
       policies: new Map([[0, this.policy]]),
@@ -90,7 +91,7 @@ export class TestSequencer {
       if (entry.body.type === 'verdict') {
         const work = this.#works.get(entry.window)!;
         const window = state.window(entry.window)!;
-        const verdict = await assembleVerdict(state, window, work, this.policy, async () => {});
+        const verdict = await assembleVerdict(state, window, work, this.policy, believe);
         if (canonicalText(verdict) !== canonicalText(entry.body)) {
           throw new Error(`the verdict of window ${entry.window} is not that of the entries before it`);
         }

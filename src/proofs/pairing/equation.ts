@@ -1,3 +1,4 @@
+import { sameShared } from '../batch.ts';
 import { FIELD_ORDER } from '../fields.ts';
 import { type Engine, F12, G1_AFFINE, G1_JACOBIAN } from './engine.ts';
 import type { PreparedKey } from './key.ts';
@@ -136,11 +137,4 @@ export class Equation {
       this.#engine.fn.g1m_multiexpAffine(this.#key.ic, scalars, SCALAR, coefficients.length, to);
     });
   }
-}
-
-/** Whether all signals but the first are the same. */
-function sameShared(a: readonly bigint[], b: readonly bigint[]): boolean {
-  if (a === b) return true;
-  for (let i = 1; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
 }
