@@ -1,12 +1,11 @@
 import { fromHex } from '../protocol/bytes.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { batchTranscript, batchWeights, findInvalid, MAX_BATCH, type ProvenStatement } from './batch.ts';
-import { decodeProof } from './encoding.ts';
-import { FIELD_ORDER } from './fields.ts';
-import { Engine, F1, G1_AFFINE, G2_AFFINE } from './pairing/engine.ts';
+import { checkProof } from './pairing/check.ts';
+import { Engine } from './pairing/engine.ts';
 import { type CheckedProof, Equation } from './pairing/equation.ts';
 import { prepareKey } from './pairing/key.ts';
-import { LINES, LineMaker } from './pairing/lines.ts';
+import { LineMaker } from './pairing/lines.ts';
 import { type VerificationKey, verificationKeyHash } from './verification-key.ts';
 
 export type { ProvenStatement } from './batch.ts';
@@ -65,60 +64,13 @@ export async function createVerifier(
   const equation = new Equation(engine, prepared, pause);
   const keyHash = verificationKeyHash(key);
 
-  function checkSignals(signals: readonly bigint[]): void {
-    if (signals.length !== prepared.publicSignals) {
-      throw new GrailError(
-        'KEY_MISMATCH',
-        `the statement has ${signals.length} public signals, the key ${prepared.publicSignals}: they are of different circuits`,
-        { expected: prepared.publicSignals, got: signals.length },
-      );
-    }
-    for (const [index, signal] of signals.entries()) {
-      if (signal < 0n || signal >= FIELD_ORDER) {
-        throw new GrailError('PROOF_INVALID', `public signal ${index} is not below the field's order`, {
-          signal: index,
-        });
-      }
-    }
-  }
-
-  /** The proof's points, each on its curve and in its subgroup. @throws GrailError */
-  function check({ publicSignals, proof }: ProvenStatement): CheckedProof {
-    checkSignals(publicSignals);
-    const coordinates = decodeProof(proof);
-    const [a, b, c, lines] = [G1_AFFINE, G2_AFFINE, G1_AFFINE, LINES].map((bytes) => engine.alloc(bytes)) as [
-      number,
-      number,
-      number,
-      number,
-    ];
-    const [ax, ay, bx1, bx0, by1, by0, cx, cy] = coordinates;
-    const { g1m_inCurveAffine, g2m_inCurveAffine } = engine.fn;
-    for (const [point, at, values, onCurve] of [
-      ['A', a, [ax, ay], g1m_inCurveAffine],
-      ['B', b, [bx0, bx1, by0, by1], g2m_inCurveAffine],
-      ['C', c, [cx, cy], g1m_inCurveAffine],
-    ] as const) {
-      for (const [i, value] of values.entries()) engine.writeNumber(at + F1 * i, value);
-      if (onCurve(at) === 0) {
-        throw new GrailError('PROOF_ENCODING', `${point} is not a point on the curve`, { point });
-      }
-    }
-    if (!maker.make(b, lines)) {
-      throw new GrailError('PROOF_ENCODING', 'B is on the curve but not in the subgroup of order r', {
-        point: 'B',
-      });
-    }
-    return { signals: publicSignals, a, c, b: lines };
-  }
-
   async function verifyBatch(items: readonly ProvenStatement[]): Promise<(GrailError | null)[]> {
     const results: (GrailError | null)[] = [];
     const checked: { readonly index: number; readonly points: CheckedProof }[] = [];
     for (const [index, item] of items.entries()) {
       if (index % CHECKED_AT_ONCE === CHECKED_AT_ONCE - 1) await pause();
       try {
-        checked.push({ index, points: check(item) });
+        checked.push({ index, points: checkProof(engine, maker, prepared.publicSignals, item) });
         results.push(null);
       } catch (error) {
         if (!(error instanceof GrailError)) throw error;

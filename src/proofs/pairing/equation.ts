@@ -4,10 +4,10 @@ import { type Engine, F12, G1_AFFINE, G1_JACOBIAN } from './engine.ts';
 import type { PreparedKey } from './key.ts';
 import { isUnitPairing, multiplyMillerValues, type Pair } from './miller.ts';
 
-/** A proof whose points have been checked, with its signals, all below r. Addresses. */
+/** A proof whose points have been checked (`checkProof`), with its signals, all below r. Addresses. */
 export interface CheckedProof {
   readonly signals: readonly bigint[];
-  /** Affine. */
+  /** A and C, affine. */
   readonly a: number;
   readonly c: number;
   /** Lines of B. */

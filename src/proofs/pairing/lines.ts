@@ -80,9 +80,10 @@ export class LineMaker {
    *   the integer N = a² + abt + b²q. So if f(ψ)(Q) = 0, then N·Q = 0, and the order of Q divides gcd(N, h·r), where h·r is
    *   the number of points on the twist and h = 2q − r. That gcd is r (test/unit/pairing.test.ts computes it), and r² does not
    *   divide h·r, so the points of order r are G2.
-   * The formulas are incomplete: a sum of R and ±R, or with infinity, gives Z = 0. No step brings Z back from 0, each multiplying
-   * it into the next; so a walk that ends with Z ≠ 0 met no such case and is right. A point of G2 other than infinity meets none: its
-   * intermediate multiples, below r, are not 0 or ±1 where something is added. So Z = 0 is "not in G2" as well.
+   * The formulas are incomplete: a sum of R and ±R, or with infinity, gives Z = 0. No step brings Z back from 0, as each
+   * multiplies it into the next; so a walk that ends with Z ≠ 0 met no such case and is right. A point of G2 meets none: at an
+   * addition R is an even multiple of Q below 6x + 3, or one of the last two sums, and neither is ± what is added. So Z = 0 is
+   * "not in G2" as well.
    */
   make(q: number, lines: number): boolean {
     const { fn } = this.#engine;
