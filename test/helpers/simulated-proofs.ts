@@ -99,6 +99,13 @@ export class SimulatedKey {
     return { a, b, c: mod(rest * inverse(secret('delta'))) };
   }
 
+  /** All signals, given those after the first, such that IC₀ + Σ s_i·IC_i is infinity. */
+  vanishing(rest: readonly bigint[]): [bigint, ...bigint[]] {
+    const ic = (index: number) => scalarOf(`${this.#name} ic`, index);
+    const sum = rest.reduce((total, s, i) => total + s * ic(i + 2), ic(0));
+    return [mod(-sum * inverse(ic(1))), ...rest];
+  }
+
   /** The proof whose points have these logarithms, valid or not. */
   encode({ a, b, c }: ProofLogarithms): Uint8Array {
     const [[ax, ay], [bx, by], [cx, cy]] = [this.#g1(a), this.#g2(b), this.#g1(c)];

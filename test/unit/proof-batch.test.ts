@@ -94,6 +94,45 @@ describe('two invalid proofs that cancel', () => {
   });
 });
 
+describe('the equation of a batch', () => {
+  const weights = Array.from({ length: 9 }, (_, i) => scalarOf('weight', i) >> 126n);
+  const shifted = (items: readonly ProvenStatement[], index: number, signal: number) => {
+    const item = items[index]!;
+    const publicSignals = item.publicSignals.with(signal, item.publicSignals[signal]! ^ 1n);
+    return items.with(index, { ...item, publicSignals });
+  };
+
+  test('holds for valid proofs of one window, whatever the weights, and for no changed signal', async () => {
+    const items = valid.slice(0, 9);
+    expect(await holdsWith(items, weights)).toBe(true);
+    for (const index of [0, 8]) expect(await holdsWith(shifted(items, index, 0), weights)).toBe(false);
+  });
+
+  test('holds for valid proofs of several windows, and for no changed signal', async () => {
+    const items = weights.map((_, i) => simulated.prove(windowSignals(SIGNALS, i, i % 3), i));
+    expect(await holdsWith(items, weights)).toBe(true);
+    for (const [index, signal] of [
+      [0, 0],
+      [0, 1],
+      [4, 4],
+      [8, 2],
+    ] as const) {
+      expect(await holdsWith(shifted(items, index, signal), weights)).toBe(false);
+    }
+  });
+
+  test('holds when a side of it is infinity', async () => {
+    // The first signal is such that Σ s_i·IC_i is nothing, of one proof alone and in a batch.
+    const rest = [5n, 6n, 7n, 8n];
+    const [first] = simulated.vanishing(rest);
+    const item = simulated.prove([first, ...rest]);
+    expect(await holdsWith([item], [1n])).toBe(true);
+    expect(await holdsWith([item, item], [3n, 5n])).toBe(true);
+    expect(await holdsWith([valid[0]!, item], [3n, 5n])).toBe(true);
+    expect(await codes([item, item])).toEqual([null, null]);
+  });
+});
+
 describe('the weights of a batch', () => {
   const items = () => valid.slice(0, 3).map((item) => ({ ...item, proof: item.proof.slice() }));
   const weightsOf = (batch: readonly ProvenStatement[], hash = keyHash) =>
@@ -249,6 +288,8 @@ describe('halving', () => {
       expect(ranges + singles).toBeLessThanOrEqual(2 * 7);
       expect(proofs).toBeLessThanOrEqual(3 * 64);
     }
+    // On the right of every half: no half that is known not to hold is checked again.
+    expect(await search(64, new Set([63]))).toMatchObject({ ranges: 6, singles: 2, proofs: 128 });
   });
 
   test('of all invalid asks for no proof more often than log₂ n + 1 times', async () => {
