@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Hex, toHex } from '../protocol/bytes.ts';
 import { canonicalBytes } from '../protocol/canonical.ts';
 import { GrailError } from '../protocol/errors.ts';
