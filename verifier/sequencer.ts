@@ -462,6 +462,7 @@ export class Sequencer implements SequencerView {
 
   /** Checks a proof once, however often a verdict is assembled. */
   #check: CheckProofs = async (proofs) => {
+    if (this.#stopped) throw new GrailError('STOPPED', 'this verifier is stopping');
     const keyed = proofs.map((item) => ({
       item,
       key: `${toHex(sha256(item.proof))} ${item.publicSignals[0]} ${item.publicSignals[1]}`,
