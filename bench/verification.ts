@@ -1,9 +1,10 @@
 /**
  * Milliseconds a proof of the demo's shape (73 public signals, one window) takes to verify on one core: in batches of 1, 8,
- * 32 and 256, singly, and by snarkjs, singly and in one thread too. Every timed batch begins a window, so it pays for the
- * sum over the window's fold vectors. A round times each of the three in turn; the table has the medians.
+ * 32 and 256, in batches of 256 with invalid proofs, singly, and by snarkjs, singly and in one thread too. Every timed batch
+ * begins a window, so it pays for the sum over the window's fold vectors. A round times all in turn; the table has the
+ * medians.
  *
- *     npm run bench -- verification [--rounds N] [--json FILE]
+ *     npm run bench -- verification [--rounds N] [--signals N] [--json FILE]
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -17,10 +18,14 @@ import { SimulatedKey, windowSignals } from '../test/helpers/simulated-proofs.ts
 import { median } from './support/timing.ts';
 
 const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '7' }, json: { type: 'string' } },
+  options: {
+    rounds: { type: 'string', default: '7' },
+    signals: { type: 'string', default: '73' },
+    json: { type: 'string' },
+  },
 });
 const rounds = Number(values.rounds);
-const SIGNALS = 73;
+const SIGNALS = Number(values.signals);
 const SIZES = [1, 8, 32, 256];
 /** Proofs that are verified singly in a round. */
 const SINGLES = 8;
@@ -35,6 +40,14 @@ const windows = [0, 1].map((window) =>
     simulated.prove(windowSignals(SIGNALS, i, window), i + 1000 * window),
   ),
 );
+
+/** The first window with one invalid proof, one in eight, and all. */
+const invalid = [1 / Math.max(...SIZES), 1 / 8, 1].map((share) => ({
+  what: share === 1 ? 'all invalid' : `1 of ${1 / share} invalid`,
+  items: windows[0]!.map((item, i) =>
+    (i + 1) % (1 / share) === 0 ? simulated.fake(item.publicSignals, i) : item,
+  ),
+}));
 
 async function msOf(work: () => Promise<unknown>): Promise<number> {
   const start = performance.now();
@@ -63,6 +76,14 @@ for (let round = -1; round < rounds; round++) {
     for (const proofs of windows) {
       record(`batch of ${size}`, (await msOf(() => batch(proofs.slice(0, size)))) / size);
     }
+  }
+  for (const { what, items } of invalid) {
+    const bad = items.filter((item, i) => item !== windows[0]![i]).length;
+    const ms = await msOf(async () => {
+      const errors = await verifier.verifyMany(items);
+      if (errors.filter((error) => error !== null).length !== bad) throw new Error('not the invalid ones');
+    });
+    record(`batch of ${items.length}, ${what}`, ms / items.length);
   }
   const singles = windows[1]!.slice(0, SINGLES);
   for (const { publicSignals, proof } of singles) {
