@@ -70,7 +70,10 @@ export async function createVerifier(
     for (const [index, item] of items.entries()) {
       if (index % CHECKED_AT_ONCE === CHECKED_AT_ONCE - 1) await pause();
       try {
-        checked.push({ index, points: checkProof(engine, maker, prepared.publicSignals, item) });
+        checked.push({
+          index,
+          points: checkProof(engine, maker, prepared.publicSignals, item, checked.at(-1)?.points),
+        });
         results.push(null);
       } catch (error) {
         if (!(error instanceof GrailError)) throw error;

@@ -99,11 +99,11 @@ export class SimulatedKey {
     return { a, b, c: mod(rest * inverse(secret('delta'))) };
   }
 
-  /** All signals, given those after the first, such that IC₀ + Σ s_i·IC_i is infinity. */
-  vanishing(rest: readonly bigint[]): [bigint, ...bigint[]] {
-    const ic = (index: number) => scalarOf(`${this.#name} ic`, index);
-    const sum = rest.reduce((total, s, i) => total + s * ic(i + 2), ic(0));
-    return [mod(-sum * inverse(ic(1))), ...rest];
+  /** The signals with that at `index` replaced such that IC₀ + Σ s_i·IC_i is infinity. */
+  vanishing(signals: readonly bigint[], index: number): bigint[] {
+    const ic = (i: number) => scalarOf(`${this.#name} ic`, i);
+    const others = signals.reduce((sum, s, i) => (i === index ? sum : sum + s * ic(i + 1)), ic(0));
+    return signals.with(index, mod(-others * inverse(ic(index + 1))));
   }
 
   /** The proof whose points have these logarithms, valid or not. */

@@ -122,14 +122,16 @@ describe('the equation of a batch', () => {
   });
 
   test('holds when a side of it is infinity', async () => {
-    // The first signal is such that Σ s_i·IC_i is nothing, of one proof alone and in a batch.
-    const rest = [5n, 6n, 7n, 8n];
-    const [first] = simulated.vanishing(rest);
-    const item = simulated.prove([first, ...rest]);
+    const item = simulated.prove(simulated.vanishing([4n, 5n, 6n, 7n, 8n], 0));
     expect(await holdsWith([item], [1n])).toBe(true);
     expect(await holdsWith([item, item], [3n, 5n])).toBe(true);
     expect(await holdsWith([valid[0]!, item], [3n, 5n])).toBe(true);
     expect(await codes([item, item])).toEqual([null, null]);
+    // What a window shares is nothing.
+    const [, ...shared] = simulated.vanishing([0n, 5n, 6n, 7n, 8n], 4);
+    const window = [1n, 2n].map((first, i) => simulated.prove([first, ...shared], i));
+    expect(await holdsWith(window, [3n, 5n])).toBe(true);
+    expect(await codes([window[0]!, simulated.fake([7n, ...shared])])).toEqual([null, 'PROOF_INVALID']);
   });
 });
 

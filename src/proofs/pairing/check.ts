@@ -1,5 +1,5 @@
 import { GrailError } from '../../protocol/errors.ts';
-import type { ProvenStatement } from '../batch.ts';
+import { type ProvenStatement, sameShared } from '../batch.ts';
 import { decodeProof } from '../encoding.ts';
 import { FIELD_ORDER } from '../fields.ts';
 import { type Engine, F1, G1_AFFINE, G2_AFFINE } from './engine.ts';
@@ -9,6 +9,7 @@ import { LINES, type LineMaker } from './lines.ts';
 /**
  * Everything that is checked of a proof before any pairing; its points then lie in the engine's memory.
  * @param signalsOfKey how many the key has
+ * @param before a checked proof whose signals after the first are, most likely, the same
  * @throws GrailError KEY_MISMATCH for another number of signals, PROOF_INVALID for one that is not below r, PROOF_ENCODING for bytes
  *   that are not finite points of G1, G2 and G1
  */
@@ -17,8 +18,18 @@ export function checkProof(
   maker: LineMaker,
   signalsOfKey: number,
   { publicSignals, proof }: ProvenStatement,
+  before?: CheckedProof,
 ): CheckedProof {
-  checkSignals(publicSignals, signalsOfKey);
+  if (publicSignals.length !== signalsOfKey) {
+    throw new GrailError(
+      'KEY_MISMATCH',
+      `the statement has ${publicSignals.length} public signals, the key ${signalsOfKey}: they are of different circuits`,
+      { expected: signalsOfKey, got: publicSignals.length },
+    );
+  }
+  checkSignal(publicSignals, 0);
+  const known = before !== undefined && sameShared(before.signals, publicSignals);
+  if (!known) for (let index = 1; index < publicSignals.length; index++) checkSignal(publicSignals, index);
   const [ax, ay, bx1, bx0, by1, by0, cx, cy] = decodeProof(proof);
   const { g1m_inCurveAffine, g2m_inCurveAffine } = engine.fn;
   const place = (
@@ -43,22 +54,14 @@ export function checkProof(
       point: 'B',
     });
   }
-  return { signals: publicSignals, a, b: lines, c };
+  return { first: publicSignals[0]!, signals: known ? before.signals : publicSignals, a, b: lines, c };
 }
 
-function checkSignals(signals: readonly bigint[], expected: number): void {
-  if (signals.length !== expected) {
-    throw new GrailError(
-      'KEY_MISMATCH',
-      `the statement has ${signals.length} public signals, the key ${expected}: they are of different circuits`,
-      { expected, got: signals.length },
-    );
-  }
-  for (const [index, signal] of signals.entries()) {
-    if (signal < 0n || signal >= FIELD_ORDER) {
-      throw new GrailError('PROOF_INVALID', `public signal ${index} is not below the field's order`, {
-        signal: index,
-      });
-    }
+function checkSignal(signals: readonly bigint[], index: number): void {
+  const signal = signals[index]!;
+  if (signal < 0n || signal >= FIELD_ORDER) {
+    throw new GrailError('PROOF_INVALID', `public signal ${index} is not below the field's order`, {
+      signal: index,
+    });
   }
 }

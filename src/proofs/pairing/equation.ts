@@ -6,6 +6,9 @@ import { isUnitPairing, multiplyMillerValues, type Pair } from './miller.ts';
 
 /** A proof whose points have been checked (`checkProof`), with its signals, all below r. Addresses. */
 export interface CheckedProof {
+  /** Its first signal. */
+  readonly first: bigint;
+  /** Those after the first are its own, and the same array for proofs that share them. */
   readonly signals: readonly bigint[];
   /** A and C, affine. */
   readonly a: number;
@@ -97,9 +100,9 @@ export class Equation {
   #publicPoint(proofs: readonly CheckedProof[], weights: readonly bigint[], total: bigint, to: number): void {
     const { fn } = this.#engine;
     const { ic } = this.#key;
-    const first = proofs.reduce((sum, { signals }, i) => sum + weights[i]! * signals[0]!, 0n);
+    const first = proofs.reduce((sum, proof, i) => sum + weights[i]! * proof.first, 0n);
     const [{ signals }] = proofs as [CheckedProof];
-    if (proofs.every((proof) => sameShared(proof.signals, signals))) {
+    if (proofs.every((proof) => proof.signals === signals)) {
       this.#sumShared(signals);
       this.#engine.scoped(() => {
         const term = this.#engine.alloc(G1_JACOBIAN);
@@ -109,11 +112,11 @@ export class Equation {
       });
       return;
     }
-    const coefficients = signals.map(() => 0n);
+    const coefficients = [total, first, ...signals.slice(1).fill(0n)];
     for (const [j, proof] of proofs.entries()) {
-      for (const [i, signal] of proof.signals.entries()) coefficients[i]! += weights[j]! * signal;
+      for (let i = 1; i < signals.length; i++) coefficients[i + 1]! += weights[j]! * proof.signals[i]!;
     }
-    this.#sumOfKey([total, ...coefficients], to);
+    this.#sumOfKey(coefficients, to);
   }
 
   /** Makes `#sum` that of these signals. */
