@@ -1,6 +1,6 @@
 /**
- * Verification of proofs for a page: no `node:` module, no threads, nothing fetched. Whoever has an OpenSSL or a WebCrypto of
- * its own may swap the SHA-256 in with `useSha256`.
+ * Verification of proofs for a page: no `node:` module, no threads, nothing fetched. Hashes are @noble/hashes' unless
+ * `useSha256` swaps in others. A page with a content security policy needs `'wasm-unsafe-eval'` in its script-src.
  *
  *     const verifier = await createVerifier(key);
  *     await verifier.verify(publicSignals, proof);             // resolves, or throws a GrailError

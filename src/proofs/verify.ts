@@ -31,13 +31,13 @@ export interface ProofVerifier {
   verify(publicSignals: readonly bigint[], proof: Uint8Array): Promise<void>;
   /**
    * Null where a proof holds, else the error that `verify` gives, in the items' order. Proofs are checked in batches of
-   * `MAX_BATCH`, which takes a third of the time; one that is invalid costs the others time and nothing else.
+   * `MAX_BATCH`, which takes a quarter of the time; one that is invalid costs the others time and nothing else.
    */
   verifyMany(items: readonly ProvenStatement[]): Promise<(GrailError | null)[]>;
 }
 
 export interface VerifierOptions {
-  /** Lets others run; awaited after every 10 to 30 ms of work. Default: a turn of the event loop. */
+  /** Lets others run; awaited after every 10 to 40 ms of work. Default: a turn of the event loop. */
   readonly pause?: () => Promise<void>;
 }
 

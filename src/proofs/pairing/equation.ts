@@ -23,7 +23,7 @@ const SCALAR = 32;
 /** Pairs of one Miller loop: so long (about 20 ms) nothing else runs. */
 const LOOP_PAIRS = 32;
 
-/** Σ z_j·(the equation of proof j), for proofs of one key. */
+/** The weighted sum of the equations of proofs of one key (docs/PROTOCOL.md, Batches). */
 export class Equation {
   readonly #engine: Engine;
   readonly #key: PreparedKey;
