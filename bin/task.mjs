@@ -46,7 +46,7 @@ function bundle() {
     '--target=es2023',
     '--log-level=warning',
   ];
-  const entry = join(root, 'src', 'proofs', 'verification.ts');
+  const entry = join(root, 'src', 'proofs', 'browser.ts');
   const code = runTo(node, [binOf('esbuild', 'esbuild'), entry, ...flags, `--outfile=${out}`], {
     stdio: ['ignore', 2, 2],
   });

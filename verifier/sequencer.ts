@@ -460,15 +460,17 @@ export class Sequencer implements SequencerView {
     });
   }
 
-  /** Checks each proof once, however often a verdict is assembled. */
+  /** Checks a proof once, however often a verdict is assembled. */
   #check: CheckProofs = async (proofs) => {
-    const keys = proofs.map(
-      ({ publicSignals, proof }) => `${toHex(sha256(proof))} ${publicSignals[0]} ${publicSignals[1]}`,
-    );
-    const unknown = [...keys.keys()].filter((i) => !this.#checkedProofs.has(keys[i]!));
-    const errors = await this.#parts.checkProofs(unknown.map((i) => proofs[i]!));
-    for (const [k, i] of unknown.entries()) this.#checkedProofs.set(keys[i]!, errors[k]!);
-    return keys.map((key) => this.#checkedProofs.get(key)!);
+    if (this.#stopped) throw new GrailError('STOPPED', 'this verifier is stopping');
+    const keyed = proofs.map((item) => ({
+      item,
+      key: `${toHex(sha256(item.proof))} ${item.publicSignals[0]} ${item.publicSignals[1]}`,
+    }));
+    const unchecked = keyed.filter(({ key }) => !this.#checkedProofs.has(key));
+    const errors = await this.#parts.checkProofs(unchecked.map(({ item }) => item));
+    for (const [i, { key }] of unchecked.entries()) this.#checkedProofs.set(key, errors[i]!);
+    return keyed.map(({ key }) => this.#checkedProofs.get(key)!);
   };
 
   async #publish(window: WindowState): Promise<boolean> {

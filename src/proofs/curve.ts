@@ -1,7 +1,6 @@
 import { buildBn128, type Curve } from 'ffjavascript';
 
-/** q: coordinates of points are below it. */
-export const BASE_FIELD = 21888242871839275222246405745257275088696311157297823662689037894645226208583n;
+export { BASE_FIELD } from './fields.ts';
 
 let shared: Promise<Curve> | undefined;
 

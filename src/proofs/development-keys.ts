@@ -2,8 +2,8 @@ import { buildBn128, type Curve } from 'ffjavascript';
 import { bytesToBig, utf8 } from '../protocol/bytes.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { sha256, tag } from '../protocol/hash.ts';
+import { FIELD_ORDER } from './fields.ts';
 import { groth16Setup, type ToxicWaste } from './groth16-setup.ts';
-import { FIELD_ORDER } from './poseidon.ts';
 import { parseR1cs } from './r1cs.ts';
 import type { PointG1, PointG2, VerificationKey } from './verification-key.ts';
 

@@ -1,7 +1,7 @@
 import { PROOF_BYTES } from '../params/constants.ts';
 import { bigToBytes, bytesToBig, concat } from '../protocol/bytes.ts';
 import { GrailError } from '../protocol/errors.ts';
-import { BASE_FIELD } from './curve.ts';
+import { BASE_FIELD } from './fields.ts';
 
 /** A Groth16 proof as snarkjs writes it: projective coordinates in decimal, c0 before c1. */
 export interface SnarkjsProof {

@@ -14,7 +14,7 @@ import {
 import { bytesToBig, concat, u64 } from '../protocol/bytes.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { networkHash } from '../protocol/hash.ts';
-import { FIELD_ORDER, signedToField } from './field.ts';
+import { FIELD_ORDER, signedToField } from './fields.ts';
 import { digestElements } from './poseidon.ts';
 import type { ProofVariant } from './types.ts';
 import { circuitLayout } from './widths.ts';

@@ -1,8 +1,8 @@
 import type { Curve } from 'ffjavascript';
 import { concat, utf8 } from '../protocol/bytes.ts';
 import { BASE_FIELD } from './curve.ts';
+import { FIELD_ORDER, inverse, inverses } from './fields.ts';
 import { FixedBase, writeField } from './fixed-base.ts';
-import { FIELD_ORDER } from './poseidon.ts';
 import type { R1cs, SparseMatrix } from './r1cs.ts';
 
 /** The secrets of a Groth16 setup with γ = 1. Whoever knows them can prove anything. */
@@ -14,34 +14,6 @@ export interface ToxicWaste {
 }
 
 const mod = (value: bigint) => value % FIELD_ORDER;
-
-/** Modular inverse by the extended Euclidean algorithm; `value` in [1, r). */
-function inverse(value: bigint): bigint {
-  let [a, b, x, y] = [value, FIELD_ORDER, 1n, 0n];
-  while (a > 1n) {
-    const quotient = b / a;
-    [a, b] = [b - quotient * a, a];
-    [x, y] = [y - quotient * x, x];
-  }
-  return ((x % FIELD_ORDER) + FIELD_ORDER) % FIELD_ORDER;
-}
-
-/** Inverses of many values with one inversion (Montgomery's trick). */
-function inverses(values: readonly bigint[]): bigint[] {
-  const products: bigint[] = [];
-  let product = 1n;
-  for (const value of values) {
-    products.push(product);
-    product = mod(product * value);
-  }
-  let rest = inverse(product);
-  const out = new Array<bigint>(values.length);
-  for (let i = values.length - 1; i >= 0; i--) {
-    out[i] = mod(rest * products[i]!);
-    rest = mod(rest * values[i]!);
-  }
-  return out;
-}
 
 function power(base: bigint, exponent: number): bigint {
   let result = 1n;

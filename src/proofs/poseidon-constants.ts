@@ -1,4 +1,4 @@
-import { FIELD_ORDER, inverse, inverses } from './field.ts';
+import { FIELD_ORDER, inverse, inverses } from './fields.ts';
 
 /**
  * The constants of Poseidon over BN254's scalar field with S-box x⁵, as circomlib has them, from their definition.

@@ -1,9 +1,7 @@
 import { bytesToBig, u32 } from '../protocol/bytes.ts';
 import { sha256, tag } from '../protocol/hash.ts';
-import { FIELD_ORDER } from './field.ts';
+import { FIELD_ORDER } from './fields.ts';
 import { poseidonConstants } from './poseidon-constants.ts';
-
-export { FIELD_ORDER, signedToField } from './field.ts';
 
 /** Elements that one Poseidon permutation absorbs: all lanes of the widest but the first. */
 export const SPONGE_BLOCK = 16;

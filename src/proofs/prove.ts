@@ -5,9 +5,9 @@ import { bytesToBig } from '../protocol/bytes.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { bn254 } from './curve.ts';
 import { decodeProof, encodeProof, proofFromSnarkjs, type SnarkjsProof } from './encoding.ts';
+import { FIELD_ORDER } from './fields.ts';
 import { isSupported } from './groth16/create-kernel.ts';
 import { createGroth16Prover } from './groth16/prover.ts';
-import { FIELD_ORDER } from './poseidon.ts';
 import { type CircuitInput, WitnessCalculator } from './witness-calculator.ts';
 import { publicSignalsOf, publicsOf, witnessValues } from './witness-file.ts';
 

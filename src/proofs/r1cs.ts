@@ -1,5 +1,5 @@
 import { GrailError } from '../protocol/errors.ts';
-import { FIELD_ORDER } from './poseidon.ts';
+import { FIELD_ORDER } from './fields.ts';
 
 /**
  * One sparse matrix of the constraint system `A·w ∘ B·w = C·w`, its non-zeros in file order: constraint by

@@ -1,5 +1,5 @@
 import { GrailError } from '../protocol/errors.ts';
-import { FIELD_ORDER } from './poseidon.ts';
+import { FIELD_ORDER } from './fields.ts';
 
 /** A circuit's inputs by signal name: one number (or its decimal text), or nested arrays, flattened row by row. */
 export type CircuitInput = { readonly [signal: string]: CircuitValue };

@@ -1,7 +1,7 @@
 import type { Policy } from '../policy/architecture.ts';
 import { trace } from '../policy/forward.ts';
 import { GrailError } from '../protocol/errors.ts';
-import { signedToField } from './field.ts';
+import { signedToField } from './fields.ts';
 import { foldInputs, foldObservations, foldPolicy, type PolicyFolds } from './fold.ts';
 import { statementDigest, traceDigest } from './statement.ts';
 import type { CircuitSpec, PublicInputs, StepStatement } from './types.ts';

@@ -1,7 +1,7 @@
 import { type LedgerEntry, MAX_ENTRY_BYTES } from '../ledger/entry.ts';
 import { PROOF_BYTES } from '../params/constants.ts';
 import type { Genesis } from '../params/genesis.ts';
-import { FIELD_ORDER } from '../proofs/poseidon.ts';
+import { FIELD_ORDER } from '../proofs/fields.ts';
 import { packedBytes } from '../protocol/actions.ts';
 import { equalBytes, fromHex, type Hex, toHex } from '../protocol/bytes.ts';
 import { GrailError } from '../protocol/errors.ts';

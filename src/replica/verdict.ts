@@ -1,8 +1,8 @@
 import type { Policy } from '../policy/architecture.ts';
+import { MAX_BATCH, type ProvenStatement } from '../proofs/batch.ts';
 import { foldPolicy, type PolicyFolds } from '../proofs/fold.ts';
 import { digestHex, type Opening } from '../proofs/opening.ts';
 import { circuitSpec } from '../proofs/spec.ts';
-import type { ProvenStatement } from '../proofs/verify.ts';
 import { publicInputs, publicSignals } from '../proofs/witness-input.ts';
 import { fromHex, type Hex, toHex } from '../protocol/bytes.ts';
 import type { GrailError, Rejection } from '../protocol/errors.ts';
@@ -156,16 +156,19 @@ async function checkParts(
   for (let attempt = 0; ; attempt++) {
     const open = parts.filter(({ valid, posted }) => !valid && posted.length > attempt);
     if (open.length === 0) return;
-    const errors = await checkProofs(
-      open.map(({ signals, posted }) => ({
-        publicSignals: signals,
-        proof: fromHex(posted[attempt]!.message.proof),
-      })),
-    );
-    for (const [i, part] of open.entries()) {
-      const error = errors[i]!;
-      if (error === null) part.valid = true;
-      else part.rejections.push({ ...refused(state, part.posted[attempt]!, error), ...part.where });
+    for (let from = 0; from < open.length; from += MAX_BATCH) {
+      const batch = open.slice(from, from + MAX_BATCH);
+      const errors = await checkProofs(
+        batch.map(({ signals, posted }) => ({
+          publicSignals: signals,
+          proof: fromHex(posted[attempt]!.message.proof),
+        })),
+      );
+      for (const [i, part] of batch.entries()) {
+        const error = errors[i]!;
+        if (error === null) part.valid = true;
+        else part.rejections.push({ ...refused(state, part.posted[attempt]!, error), ...part.where });
+      }
     }
   }
 }

@@ -9,7 +9,7 @@ import { exportVerifier } from '../../src/chain/export-verifier.ts';
 import { type CircuitArtefacts, loadCircuitArtefacts } from '../../src/proofs/artefacts.ts';
 import { BASE_FIELD } from '../../src/proofs/curve.ts';
 import { decodeProof, encodeProof, type ProofCoordinates } from '../../src/proofs/encoding.ts';
-import { FIELD_ORDER } from '../../src/proofs/poseidon.ts';
+import { FIELD_ORDER } from '../../src/proofs/fields.ts';
 import { createProver, type ProofResult } from '../../src/proofs/prove.ts';
 import { createVerifier, type ProofVerifier } from '../../src/proofs/verify.ts';
 import { concat } from '../../src/protocol/bytes.ts';

@@ -11,7 +11,7 @@ import {
 } from '../../src/proofs/ceremony/transcript.ts';
 import { readCeremonyKey } from '../../src/proofs/ceremony/zkey.ts';
 import { bn254 } from '../../src/proofs/curve.ts';
-import { FIELD_ORDER } from '../../src/proofs/poseidon.ts';
+import { inverse } from '../../src/proofs/fields.ts';
 import { concat, toHex, u32 } from '../../src/protocol/bytes.ts';
 import { sha256 } from '../../src/protocol/hash.ts';
 
@@ -160,14 +160,4 @@ export async function forgeShare(path: string, forged: ForgedShare): Promise<voi
     path,
     concat(key.subarray(0, to.start - 12), listed.subarray(from.start - 12, from.end), key.subarray(to.end)),
   );
-}
-
-/** a^(r − 2), which is 1/a. */
-function inverse(a: bigint): bigint {
-  let result = 1n;
-  for (let exponent = FIELD_ORDER - 2n, square = a; exponent > 0n; exponent >>= 1n) {
-    if (exponent % 2n === 1n) result = (result * square) % FIELD_ORDER;
-    square = (square * square) % FIELD_ORDER;
-  }
-  return result;
 }

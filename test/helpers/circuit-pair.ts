@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { generateCircuit } from '../../src/proofs/circuit.ts';
-import { signedToField } from '../../src/proofs/field.ts';
+import { signedToField } from '../../src/proofs/fields.ts';
 import type { CircuitSpec } from '../../src/proofs/types.ts';
 import type { WitnessInput } from '../../src/proofs/witness-input.ts';
 import { compileCircuit, type TemplateEdit, type TestCircuit } from './circuit.ts';

@@ -1,4 +1,4 @@
-import { FIELD_ORDER, inverse, signedToField } from '../../src/proofs/field.ts';
+import { FIELD_ORDER, inverse, signedToField } from '../../src/proofs/fields.ts';
 import type { R1cs } from '../../src/proofs/r1cs.ts';
 
 /** A linear form over a circuit's wires: coefficient by wire. */

@@ -1,4 +1,4 @@
-import { FIELD_ORDER, inverse, signedToField } from '../../src/proofs/field.ts';
+import { FIELD_ORDER, inverse, signedToField } from '../../src/proofs/fields.ts';
 
 /**
  * LLL reduction in exact integers (δ = 3/4), after Cohen, A Course in Computational Algebraic Number Theory, 2.6.7:

@@ -133,7 +133,7 @@ export async function auditFolder(directory: string): Promise<AuditReport> {
     const { architecture, stepsPerProof, proof } = genesis;
     proofs ??= loadVerificationKey({ architecture, stepsPerProof, variant: proof.variant })
       .then(({ verificationKey }) => createVerifier(verificationKey))
-      .then(({ verifyMany }) => verifyMany);
+      .then(({ verifyMany }): CheckProofs => verifyMany);
     const trainer = await createTrainer(genesis);
     try {
       return await audit({

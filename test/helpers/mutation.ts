@@ -1,4 +1,4 @@
-import { FIELD_ORDER, inverse, signedToField } from '../../src/proofs/field.ts';
+import { FIELD_ORDER, inverse, signedToField } from '../../src/proofs/fields.ts';
 import type { WitnessInput } from '../../src/proofs/witness-input.ts';
 import type { TestCircuit } from './circuit.ts';
 import { type Constraints, constraintsOf, evaluate, type Form, holds } from './constraints.ts';

@@ -1,4 +1,4 @@
-import { FIELD_ORDER, inverse, signedToField } from '../../src/proofs/field.ts';
+import { FIELD_ORDER, inverse, signedToField } from '../../src/proofs/fields.ts';
 import { type Constraint, type Constraints, evaluate, type Form, holds } from './constraints.ts';
 
 /**

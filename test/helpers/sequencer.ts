@@ -3,7 +3,7 @@ import { clampPolicy } from '../../src/policy/quantiser.ts';
 import type { Opening } from '../../src/proofs/opening.ts';
 import { bytesToBig, fromHex, type Hex, toHex, utf8 } from '../../src/protocol/bytes.ts';
 import { canonicalText } from '../../src/protocol/canonical.ts';
-import type { GrailError, Rejection } from '../../src/protocol/errors.ts';
+import type { Rejection } from '../../src/protocol/errors.ts';
 import { sha256 } from '../../src/protocol/hash.ts';
 import type { WindowInput, WindowWork } from '../../src/replica/judge.ts';
 import { NetworkState } from '../../src/replica/state.ts';
@@ -12,6 +12,7 @@ import type { VerifierConfig } from '../../verifier/config.ts';
 import type { JudgeThread } from '../../verifier/judge-thread.ts';
 import { Sequencer } from '../../verifier/sequencer.ts';
 import { KEYS, named, TestNetwork, testBeacon, tinyGenesis } from './network.ts';
+import { believe, type CheckProof, oneByOne } from './one-by-one.ts';
 
 /**
  * A real sequencer on a real ledger, without its expensive half: the judge trains nobody, accepts every commitment that
@@ -27,7 +28,7 @@ export class TestSequencer {
   /** Called when the sequencer says that a phase closes without somebody. */
   onImpatience: () => void = () => {};
   /** Checks a proof; a test may do something meanwhile. */
-  checkProof: (proof: Uint8Array) => GrailError | null = () => null;
+  checkProof: CheckProof = async () => {};
   readonly #works = new Map<number, WindowWork>();
 
   constructor(config: Partial<VerifierConfig> = {}, genesis = tinyGenesis()) {
@@ -48,7 +49,7 @@ export class TestSequencer {
       identity: KEYS.verifier,
       beacon: testBeacon(),
       judge: { process: async (input: WindowInput) => this.#process(input) } as unknown as JudgeThread,
-      checkProofs: async (proofs) => proofs.map(({ proof }) => this.checkProof(proof)),
+      checkProofs: oneByOne((signals, proof) => this.checkProof(signals, proof)),
       blobs,
       keepTrainerState: async () => {},
       policies: new Map([[0, this.policy]]),
@@ -90,9 +91,7 @@ export class TestSequencer {
       if (entry.body.type === 'verdict') {
         const work = this.#works.get(entry.window)!;
         const window = state.window(entry.window)!;
-        const verdict = await assembleVerdict(state, window, work, this.policy, async (proofs) =>
-          proofs.map(() => null),
-        );
+        const verdict = await assembleVerdict(state, window, work, this.policy, believe);
         if (canonicalText(verdict) !== canonicalText(entry.body)) {
           throw new Error(`the verdict of window ${entry.window} is not that of the entries before it`);
         }

@@ -1,4 +1,4 @@
-import { FIELD_ORDER, inverse, signedToField } from '../../src/proofs/field.ts';
+import { FIELD_ORDER, inverse, signedToField } from '../../src/proofs/fields.ts';
 import { type Constraints, evaluate } from './constraints.ts';
 
 /** In which directions a witness can be moved without any constraint noticing at first order. */

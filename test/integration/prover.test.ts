@@ -13,10 +13,10 @@ import {
   proofToSnarkjs,
   type SnarkjsProof,
 } from '../../src/proofs/encoding.ts';
+import { FIELD_ORDER } from '../../src/proofs/fields.ts';
 import { writeNumber } from '../../src/proofs/groth16/field-constants.ts';
 import { createGroth16Prover, type Groth16Prover } from '../../src/proofs/groth16/prover.ts';
 import { groth16Setup } from '../../src/proofs/groth16-setup.ts';
-import { FIELD_ORDER } from '../../src/proofs/poseidon.ts';
 import { createProver } from '../../src/proofs/prove.ts';
 import type { VerificationKey } from '../../src/proofs/verification-key.ts';
 import { expectCode } from '../helpers/expect-code.ts';

@@ -9,7 +9,7 @@ import {
 } from '../../src/policy/architecture.ts';
 import { trace } from '../../src/policy/forward.ts';
 import { generateCircuit } from '../../src/proofs/circuit.ts';
-import { FIELD_ORDER } from '../../src/proofs/field.ts';
+import { FIELD_ORDER } from '../../src/proofs/fields.ts';
 import { foldPolicy } from '../../src/proofs/fold.ts';
 import { traceDigest } from '../../src/proofs/statement.ts';
 import type { CircuitSpec, StepStatement } from '../../src/proofs/types.ts';

@@ -12,7 +12,7 @@ import {
   weightRows,
 } from '../../src/policy/architecture.ts';
 import { trace } from '../../src/policy/forward.ts';
-import { FIELD_ORDER, inverse, signedToField } from '../../src/proofs/field.ts';
+import { FIELD_ORDER, inverse, signedToField } from '../../src/proofs/fields.ts';
 import { foldObservations, foldPolicy } from '../../src/proofs/fold.ts';
 import { circuitLayout } from '../../src/proofs/widths.ts';
 import { architectures } from '../support/architectures.ts';

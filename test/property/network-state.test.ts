@@ -7,10 +7,11 @@ import type { Message, MessageOf } from '../../src/protocol/messages.ts';
 import { CLOSERS, PHASES } from '../../src/protocol/phases.ts';
 import type { CloserBody, VerdictBody } from '../../src/replica/bodies.ts';
 import { NetworkState } from '../../src/replica/state.ts';
-import { assembleVerdict, type CheckProofs } from '../../src/replica/verdict.ts';
+import { assembleVerdict } from '../../src/replica/verdict.ts';
 import type { WindowState } from '../../src/replica/window.ts';
 import { windowInput } from '../../src/replica/window-input.ts';
 import { KEYS, TestMiner, type TestNetwork, testBeacon, tinyGenesis } from '../helpers/network.ts';
+import { oneByOne } from '../helpers/one-by-one.ts';
 import { untrained, zeroPolicy } from '../helpers/sequencer.ts';
 
 const RUNS = process.env.GRAIL_LONG ? 400 : 24;
@@ -20,8 +21,9 @@ const PATIENCE = 5_000;
 
 /** A proof filled with this does not verify. */
 const FALSE_PROOF = 'bb';
-const checkProofs: CheckProofs = async (proofs) =>
-  proofs.map(({ proof }) => (proof[0] === 0xbb ? new GrailError('PROOF_INVALID', 'false') : null));
+const checkProofs = oneByOne(async (_signals, proof) => {
+  if (proof[0] === 0xbb) throw new GrailError('PROOF_INVALID', 'false');
+});
 
 /** How a miner conducts itself in a window. Each sends what is listed, in any order that the phases allow. */
 const CONDUCTS = [

@@ -1,4 +1,4 @@
-import { FIELD_ORDER } from '../../src/proofs/poseidon.ts';
+import { FIELD_ORDER } from '../../src/proofs/fields.ts';
 import type { R1cs, SparseMatrix } from '../../src/proofs/r1cs.ts';
 import type { Seeded } from '../helpers/steps.ts';
 import { randomElement } from './groth16-kernel.ts';

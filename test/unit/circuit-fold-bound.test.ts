@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Architecture } from '../../src/policy/architecture.ts';
 import { generateCircuit } from '../../src/proofs/circuit.ts';
-import { FIELD_ORDER, signedToField } from '../../src/proofs/field.ts';
+import { FIELD_ORDER, signedToField } from '../../src/proofs/fields.ts';
 import { foldPolicy } from '../../src/proofs/fold.ts';
 import type { CircuitSpec } from '../../src/proofs/types.ts';
 import { circuitLayout } from '../../src/proofs/widths.ts';

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { FIELD_ORDER } from '../../src/proofs/field.ts';
+import { FIELD_ORDER } from '../../src/proofs/fields.ts';
 import { foldObservations, foldPolicy } from '../../src/proofs/fold.ts';
 import { statementDigest, traceDigest } from '../../src/proofs/statement.ts';
 import { circuitLayout } from '../../src/proofs/widths.ts';

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { FIELD_ORDER, inverse, signedToField } from '../../src/proofs/field.ts';
+import { FIELD_ORDER, inverse, signedToField } from '../../src/proofs/fields.ts';
 import { foldDigest, foldPolicy } from '../../src/proofs/fold.ts';
 import { traceDigest } from '../../src/proofs/statement.ts';
 import type { CircuitSpec } from '../../src/proofs/types.ts';

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Policy } from '../../src/policy/architecture.ts';
-import { FIELD_ORDER, signedToField } from '../../src/proofs/field.ts';
+import { FIELD_ORDER, signedToField } from '../../src/proofs/fields.ts';
 import { foldPolicy } from '../../src/proofs/fold.ts';
 import { statementDigest, traceDigest } from '../../src/proofs/statement.ts';
 import type { CircuitSpec } from '../../src/proofs/types.ts';

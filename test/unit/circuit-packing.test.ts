@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { generateCircuit } from '../../src/proofs/circuit.ts';
-import { FIELD_ORDER, inverse, signedToField } from '../../src/proofs/field.ts';
+import { FIELD_ORDER, inverse, signedToField } from '../../src/proofs/fields.ts';
 import type { CircuitSpec } from '../../src/proofs/types.ts';
 import { circuitLayout, ELEMENT_BITS, NOISE_BITS } from '../../src/proofs/widths.ts';
 import { compileCircuit, type TemplateEdit } from '../helpers/circuit.ts';

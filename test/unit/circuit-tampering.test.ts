@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { FIELD_ORDER } from '../../src/proofs/field.ts';
+import { FIELD_ORDER } from '../../src/proofs/fields.ts';
 import type { CircuitSpec } from '../../src/proofs/types.ts';
 import { circuitLayout } from '../../src/proofs/widths.ts';
 import { type ProverInput, type WitnessInput, witnessInput } from '../../src/proofs/witness-input.ts';

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { BASE_FIELD } from '../../src/proofs/curve.ts';
+import { FIELD_ORDER } from '../../src/proofs/fields.ts';
 import { createKernel, isSupported } from '../../src/proofs/groth16/create-kernel.ts';
 import {
   inverseMod,
@@ -9,7 +10,6 @@ import {
 } from '../../src/proofs/groth16/field-constants.ts';
 import { type Kernel, PAIR, pointBytes } from '../../src/proofs/groth16/kernel.ts';
 import { makeDomain, reversed, rootOfUnity } from '../../src/proofs/groth16/transform.ts';
-import { FIELD_ORDER } from '../../src/proofs/poseidon.ts';
 import { Seeded } from '../helpers/steps.ts';
 import {
   type Affine,

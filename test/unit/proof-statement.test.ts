@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { trace } from '../../src/policy/forward.ts';
 import { generateCircuit } from '../../src/proofs/circuit.ts';
-import { FIELD_ORDER, signedToField } from '../../src/proofs/field.ts';
+import { FIELD_ORDER, signedToField } from '../../src/proofs/fields.ts';
 import { foldDigest, foldObservations, foldPolicy, rhoFrom } from '../../src/proofs/fold.ts';
 import { sponge, spongeDomain } from '../../src/proofs/poseidon.ts';
 import { contextElement, statementDigest, traceDigest } from '../../src/proofs/statement.ts';

@@ -66,10 +66,10 @@ test('a second proof that comes while the verdict is made counts in it', async (
     await node.left(0, phase);
   }
   let checks = 0;
-  node.checkProof = (proof) => {
+  node.checkProof = async (_signals, proof) => {
     // The first proof of part 0 is false, and its second chance comes when it is looked at.
     if (++checks === 1) offer(node, miner.proof(0, 0, 'cc'));
-    return proof[0] === 0xaa ? new GrailError('PROOF_INVALID', 'false') : null;
+    if (proof[0] === 0xaa) throw new GrailError('PROOF_INVALID', 'false');
   };
   node.sequencer.submit(miner.proof(0, 0, 'aa'));
   node.sequencer.submit(miner.proof(0, 1, 'dd'));
@@ -80,6 +80,31 @@ test('a second proof that comes while the verdict is made counts in it', async (
     { rejection: null, proofs: 2 },
     { rejection: null, proofs: 2 },
   ]);
+});
+
+test('a verifier that stops while it checks proofs checks no further ones and publishes nothing', async () => {
+  const node = start({ windows: 1 });
+  const { miner, other } = node.network;
+  for (const phase of PHASES) {
+    for (const who of [miner, other]) node.sequencer.submit(who[phase](0));
+    await node.left(0, phase);
+  }
+  const checked: number[] = [];
+  const stopped = new Promise<void>((resolve) => {
+    node.checkProof = async (_signals, proof) => {
+      checked.push(proof[0]!);
+      if (checked.length === 1) resolve(node.sequencer.stop());
+      if (proof[0] === 0xaa) throw new GrailError('PROOF_INVALID', 'false');
+    };
+  });
+  node.sequencer.submit(miner.proof(0, 0, 'aa'));
+  node.sequencer.submit(miner.proof(0, 0, 'cc'));
+  node.sequencer.submit(miner.proof(0, 1, 'dd'));
+  for (const part of [0, 1]) node.sequencer.submit(other.proof(0, part, `e${part}`));
+  await stopped;
+  // The first proofs of the four parts, and not the second chance of the one that failed.
+  expect(checked).not.toContain(0xcc);
+  expect(node.network.state.nextVerdict).toBe(0);
 });
 
 test('nobody can make a network wait for a miner that is away by repeating what it once signed', async () => {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LedgerEntry } from '../../src/ledger/entry.ts';
-import { FIELD_ORDER } from '../../src/proofs/poseidon.ts';
+import { FIELD_ORDER } from '../../src/proofs/fields.ts';
 import type { Hex } from '../../src/protocol/bytes.ts';
 import type { Code } from '../../src/protocol/codes.ts';
 import { GrailError } from '../../src/protocol/errors.ts';

@@ -1,6 +1,6 @@
 import * as lite from 'poseidon-lite';
 import { describe, expect, it } from 'vitest';
-import { FIELD_ORDER } from '../../src/proofs/field.ts';
+import { FIELD_ORDER } from '../../src/proofs/fields.ts';
 import { poseidon } from '../../src/proofs/poseidon.ts';
 
 /** From the tests of iden3’s circomlibjs, test/poseidon.js: https://github.com/iden3/circomlibjs */

@@ -3,7 +3,7 @@ import { ChaCha, type Curve, type Group } from 'ffjavascript';
 import { concat, equalBytes, type Hex, toHex } from '../../protocol/bytes.ts';
 import { GrailError } from '../../protocol/errors.ts';
 import { bn254 } from '../curve.ts';
-import { FIELD_ORDER } from '../poseidon.ts';
+import { FIELD_ORDER } from '../fields.ts';
 
 /** Bytes of a contribution's record: three points of G1, one of G2 (uncompressed, big-endian), and a BLAKE2b-512 hash. */
 export const RECORD_BYTES = 384;

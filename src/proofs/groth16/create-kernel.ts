@@ -1,5 +1,5 @@
 import { BASE_FIELD } from '../curve.ts';
-import { FIELD_ORDER } from '../poseidon.ts';
+import { FIELD_ORDER } from '../fields.ts';
 import { FIELD_BYTES, inverseMod, toMontgomery, writeField, writePair } from './field-constants.ts';
 import { Kernel, MAXIMUM_PAGES, PAIR } from './kernel.ts';
 

@@ -1,6 +1,6 @@
 import { GrailError } from '../../protocol/errors.ts';
 import type { ProofCoordinates } from '../encoding.ts';
-import { FIELD_ORDER } from '../poseidon.ts';
+import { FIELD_ORDER } from '../fields.ts';
 import { createKernel } from './create-kernel.ts';
 import { writeNumber } from './field-constants.ts';
 import { Helpers } from './helpers.ts';

@@ -1,6 +1,6 @@
 import { GrailError } from '../../protocol/errors.ts';
 import { BASE_FIELD } from '../curve.ts';
-import { FIELD_ORDER } from '../poseidon.ts';
+import { FIELD_ORDER } from '../fields.ts';
 import { readField } from '../r1cs.ts';
 import { toMontgomery, writePair } from './field-constants.ts';
 import { type Kernel, PAIR, pointBytes, SINGLE } from './kernel.ts';

@@ -1,4 +1,4 @@
-import { FIELD_ORDER } from '../poseidon.ts';
+import { FIELD_ORDER } from '../fields.ts';
 import { inverseMod, toMontgomery, writePair, writePairOf } from './field-constants.ts';
 import { type Kernel, PAIR } from './kernel.ts';
 
