@@ -111,6 +111,11 @@ const NETWORKS: { title: string; architecture: Architecture; stepsPerProof: numb
   },
   { title: 'as many steps as one equation covers', architecture: mlp([[2, 4, 77]], 2), stepsPerProof: 14 },
   {
+    title: 'one layer, and one step more than one equation covers',
+    architecture: mlp([[2, 4, 77]], 2),
+    stepsPerProof: 15,
+  },
+  {
     title: 'one step more than one equation covers',
     architecture: mlp(
       [
