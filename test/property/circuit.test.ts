@@ -110,7 +110,22 @@ const NETWORKS: { title: string; architecture: Architecture; stepsPerProof: numb
     stepsPerProof: 2,
   },
   { title: 'as many steps as one equation covers', architecture: mlp([[2, 4, 77]], 2), stepsPerProof: 14 },
-  { title: 'one step more than one equation covers', architecture: mlp([[2, 4, 77]], 2), stepsPerProof: 15 },
+  {
+    title: 'one layer, and one step more than one equation covers',
+    architecture: mlp([[2, 4, 77]], 2),
+    stepsPerProof: 15,
+  },
+  {
+    title: 'one step more than one equation covers',
+    architecture: mlp(
+      [
+        [2, 4, 77],
+        [2, 2, 9],
+      ],
+      2,
+    ),
+    stepsPerProof: 15,
+  },
 ];
 
 /** A network of one to three layers with shifts and bounds of any size; tens of values at most. */
