@@ -83,16 +83,20 @@ template SpotCheck(
     component traceDigest = Sponge(traceElements, traceDomain);
     traceDigest.in <== trace.out;
 
+    // circom makes no array of components that take no values and differ in steps: without hidden layers each takes a zero.
+    var taken = hidden;
+    if (hidden == 0) { taken = 1; }
     component fold[equations];
     for (var e = 0; e < equations; e++) {
         var from = e * folded;
         var covered = steps - from;
         if (covered > folded) { covered = folded; }
-        fold[e] = FoldUncheckedRanges(covered, hidden, rows, widest(layers, widths), stride);
+        fold[e] = FoldUncheckedRanges(covered, taken, rows, widest(layers, widths), stride);
         fold[e].rho <== rho;
-        fold[e].v <== folds;
+        if (hidden > 0) { fold[e].v <== folds; } else { fold[e].v[0] <== 0; }
         for (var b = 0; b < covered; b++) {
             fold[e].y[b] <== accumulators[from + b];
+            if (hidden == 0) { fold[e].x[b][0] <== 0; }
             for (var j = 0; j < hidden; j++) { fold[e].x[b][j] <== requantise[from + b][j].out; }
         }
         fold[e].out === observationFolds[e];

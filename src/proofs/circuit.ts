@@ -8,7 +8,7 @@ import { sha256, tag } from '../protocol/hash.ts';
 import { packageRoot } from '../storage/package-root.ts';
 import { spongeDomain } from './poseidon.ts';
 import type { CircuitSpec } from './types.ts';
-import { type CircuitLayout, circuitLayout, ELEMENT_BITS, FOLD_BITS } from './widths.ts';
+import { type CircuitLayout, circuitLayout, ELEMENT_BITS, FOLD_BITS, type FoldShape } from './widths.ts';
 
 /** A generated circuit. */
 export interface GeneratedCircuit {
@@ -25,16 +25,16 @@ const CIRCUITS = join(packageRoot(), 'circuits');
 /**
  * The circuit of a specification (docs/PROTOCOL.md, Proof). The same specification and templates give the same text.
  * Compile it with `circuits/` and the folder that holds circomlib on the library path.
- * @param shape another layout than `circuitLayout(spec)`, subject to the same rules
+ * @param fold another stride or number of folded steps than the specification's, subject to the same rules
  * @throws GrailError CIRCUIT_UNSOUND when a rule on which the proof's soundness rests does not hold.
  */
-export function generateCircuit(spec: CircuitSpec, shape?: CircuitLayout): GeneratedCircuit {
+export function generateCircuit(spec: CircuitSpec, fold: FoldShape = {}): GeneratedCircuit {
   if (!Number.isInteger(spec.stepsPerProof) || spec.stepsPerProof < 1) {
     throw unsound(`a proof of ${spec.stepsPerProof} steps`);
   }
   const parsed = architectureSchema.safeParse(spec.architecture);
   if (!parsed.success) throw unsound(parsed.error.issues[0]!.message);
-  const layout = shape ?? circuitLayout(spec);
+  const layout = circuitLayout(spec, fold);
   assertSound(layout, spec.stepsPerProof);
   const source = mainSource(spec, layout);
   return {

@@ -8,9 +8,9 @@ import {
   type Policy,
   patchIndices,
   positions,
-  weightCount,
   weightRows,
 } from '../policy/architecture.ts';
+import { checkPolicy } from '../policy/quantiser.ts';
 import { bytesToBig, concat, u64 } from '../protocol/bytes.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { networkHash } from '../protocol/hash.ts';
@@ -69,10 +69,12 @@ export function rhoFrom(input: {
  *
  * A dense layer has one position, so v = u. The circuit sees v: a convolution is to it a dense layer of `layerOutputs`
  * rows.
- * @throws RangeError when ρ is not in [1, r)
+ * @throws RangeError when ρ is not in [1, r); GrailError POLICY_INVALID for a value outside the architecture's ranges
  */
 export function foldPolicy(policy: Policy, rho: bigint): PolicyFolds {
   if (rho < 1n || rho >= FIELD_ORDER) throw new RangeError('rho is not in [1, r)');
+  // The bound on errors, hence the proof's soundness, rests on |w| ≤ 127 and |b| ≤ biasMax.
+  checkPolicy(policy);
   const { layers } = policy.architecture;
   const powers = rhoPowers(
     rho,
@@ -82,12 +84,6 @@ export function foldPolicy(policy: Policy, rho: bigint): PolicyFolds {
   let constant = 0n;
   const vectors = layers.map((layer, index) => {
     const { weight, bias } = policy.layers[index]!;
-    if (weight.length !== weightCount(layer) || bias.length !== weightRows(layer)) {
-      throw new GrailError(
-        'WITNESS_FAILED',
-        `layer ${index}: the tensors are not of the architecture's shape`,
-      );
-    }
     const { v, c } = foldLayer(layer, { weight, bias }, powers, first);
     first += layerOutputs(layer);
     constant += c;

@@ -80,6 +80,7 @@ export function openChallenges(
       miner: address,
       part,
       challenges: challenges.slice(from, to),
+      observations: covered.map(({ observation }) => observation),
     });
     const digest = traceDigest(
       architecture,

@@ -23,19 +23,30 @@ export interface ProofContext {
   readonly part: number;
   /** The proof's challenged steps, sorted by (slot, step). */
   readonly challenges: readonly Challenge[];
+  /** What was observed at each of them, `[observation]` int8: the circuit itself meets it only folded. */
+  readonly observations: readonly Int8Array[];
 }
 
 /**
  * SHA-256(tag("proof/context") ‖ genesisHash ‖ policyRoot ‖ u64 window ‖ miner ‖ u32 part ‖ u32 count ‖ (u32 slot ‖
- * u32 step)…) mod r: the one field element that ties a statement to its network, policy, window, miner and steps.
- * @throws RangeError when a hash or the address has another length.
+ * u32 step ‖ observation)…) mod r: the one field element that ties a statement to its network, policy, window, miner, steps and
+ * what was observed at them.
+ * @throws RangeError when a hash or the address has another length, or an observation is missing or longer than others.
  */
 export function contextElement(context: ProofContext): bigint {
-  const { genesisHash, policyRoot, window, miner, part, challenges } = context;
+  const { genesisHash, policyRoot, window, miner, part, challenges, observations } = context;
   if (genesisHash.length !== 32 || policyRoot.length !== 32 || miner.length !== 20) {
     throw new RangeError('a proof context takes two 32-byte hashes and a 20-byte address');
   }
-  const steps = challenges.flatMap(({ slot, step }) => [u32(slot), u32(step)]);
+  const width = observations[0]?.length;
+  if (observations.length !== challenges.length || observations.some(({ length }) => length !== width)) {
+    throw new RangeError('a proof context takes an observation for each challenge, all of one length');
+  }
+  const steps = challenges.flatMap(({ slot, step }, i) => [
+    u32(slot),
+    u32(step),
+    Uint8Array.from(observations[i]!, (value) => value & 255),
+  ]);
   return toField(
     networkHash(
       'proof/context',

@@ -24,6 +24,6 @@ export interface StepStatement {
 export interface PublicInputs {
   readonly statementDigest: bigint;
   readonly rho: bigint;
-  /** Variant `folds`: u and c of every layer, layer by layer; variant `digest`: the one foldDigest. */
+  /** Variant `folds`: v of every layer but the first, layer by layer; variant `digest`: the one foldDigest. */
   readonly folds: readonly bigint[];
 }

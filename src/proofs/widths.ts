@@ -122,13 +122,19 @@ export function packFields(values: readonly number[], widths: readonly number[])
   return elements;
 }
 
-/** The layout of the circuit of a specification. */
-export function circuitLayout(spec: Pick<CircuitSpec, 'architecture' | 'stepsPerProof'>): CircuitLayout {
+/** How steps are folded together, where it is not as the widths have it. */
+export type FoldShape = Partial<Pick<CircuitLayout, 'stride' | 'folded'>>;
+
+/** The layout of the circuit of a specification. Everything but the fold's shape follows from it. */
+export function circuitLayout(
+  spec: Pick<CircuitSpec, 'architecture' | 'stepsPerProof'>,
+  fold: FoldShape = {},
+): CircuitLayout {
   const { architecture, stepsPerProof } = spec;
   const layers = architecture.layers.map(layerWidths);
   const width = Math.max(...layers.map((layer) => layer.width));
-  const stride = width + 2;
-  const folded = 1 + Math.floor((FOLD_BITS - width) / stride);
+  const stride = fold.stride ?? width + 2;
+  const folded = fold.folded ?? 1 + Math.floor((FOLD_BITS - width) / stride);
   const equations = Math.ceil(stepsPerProof / folded);
   const last = layers.at(-1)!;
   const actionBits = bitLength(architecture.actions - 1);

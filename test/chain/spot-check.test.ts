@@ -37,6 +37,7 @@ const context: ProofContext = {
   miner: new Uint8Array(20).fill(2),
   part: 0,
   challenges: steps.map((_, step) => ({ slot: 0, step })),
+  observations: steps.map(({ observation }) => observation),
 };
 
 /** The public signals that someone makes who replayed the steps and knows their policy. */

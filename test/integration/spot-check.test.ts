@@ -42,6 +42,7 @@ const context: ProofContext = {
     { slot: 0, step: 3 },
     { slot: 1, step: 9 },
   ],
+  observations: steps.map(({ observation }) => observation),
 };
 
 /** What a verifier would make of a statement. */
@@ -71,6 +72,10 @@ const changes: readonly (readonly [what: string, told: Partial<Told>])[] = [
   ['another part', { context: { ...context, part: 1 } }],
   ['another slot', { context: { ...context, challenges: [{ slot: 2, step: 3 }, context.challenges[1]!] } }],
   ['another step', { context: { ...context, challenges: [{ slot: 0, step: 4 }, context.challenges[1]!] } }],
+  [
+    'other observations with the same fold, were there any',
+    { context: { ...context, observations: [changedObservation, second.observation] } },
+  ],
   ['another policy version', { context: { ...context, policyRoot: policyRoot(other) } }],
 ];
 

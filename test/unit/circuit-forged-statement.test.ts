@@ -101,6 +101,7 @@ describe('the verifier’s statement', () => {
         { slot: 1, step: 5 },
         { slot: 2, step: 0 },
       ],
+      observations: input.steps.map(({ observation }) => observation),
     };
     const own = contextElement(context);
     const prover = { ...input, context: own };
@@ -114,8 +115,9 @@ describe('the verifier’s statement', () => {
       { ...context, challenges: [{ slot: 3, step: 5 }, context.challenges[1]!] },
       { ...context, challenges: [{ slot: 1, step: 6 }, context.challenges[1]!] },
       { ...context, challenges: [context.challenges[1]!, context.challenges[0]!] },
+      { ...context, observations: [...context.observations].reverse() },
     ];
-    expect(new Set([own, ...others.map(contextElement)]).size).toBe(9);
+    expect(new Set([own, ...others.map(contextElement)]).size).toBe(10);
     for (const other of others) {
       expect(await against(prover, stated(prover, undefined, contextElement(other)))).toEqual([STATEMENT]);
     }

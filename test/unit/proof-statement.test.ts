@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { trace } from '../../src/policy/forward.ts';
-import { generateCircuit } from '../../src/proofs/circuit.ts';
+import { assertSound, generateCircuit } from '../../src/proofs/circuit.ts';
 import { FIELD_ORDER, signedToField } from '../../src/proofs/fields.ts';
 import { foldDigest, foldObservations, foldPolicy, rhoFrom } from '../../src/proofs/fold.ts';
 import { sponge, spongeDomain } from '../../src/proofs/poseidon.ts';
@@ -33,6 +33,7 @@ const CONTEXT = {
     { slot: 6, step: 7 },
     { slot: 8, step: 9 },
   ],
+  observations: [Int8Array.of(1, -2), Int8Array.of(3, -127)],
 };
 
 describe('the context element', () => {
@@ -47,7 +48,9 @@ describe('the context element', () => {
       { ...CONTEXT, challenges: [CONTEXT.challenges[0]!, { slot: 8, step: 10 }] },
       { ...CONTEXT, challenges: [CONTEXT.challenges[0]!, { slot: 9, step: 9 }] },
       { ...CONTEXT, challenges: [...CONTEXT.challenges].reverse() },
-      { ...CONTEXT, challenges: [CONTEXT.challenges[0]!] },
+      { ...CONTEXT, challenges: [CONTEXT.challenges[0]!], observations: [CONTEXT.observations[0]!] },
+      { ...CONTEXT, observations: [Int8Array.of(1, -2), Int8Array.of(3, 127)] },
+      { ...CONTEXT, observations: [...CONTEXT.observations].reverse() },
     ];
     const elements = variants.map(contextElement);
     expect(new Set(elements).size).toBe(variants.length);
@@ -57,6 +60,13 @@ describe('the context element', () => {
   it('takes no hash or address of another length', () => {
     expect(() => contextElement({ ...CONTEXT, miner: fill(4, 32) })).toThrow(RangeError);
     expect(() => contextElement({ ...CONTEXT, policyRoot: fill(4, 31) })).toThrow(RangeError);
+  });
+
+  it('takes an observation for each challenge, all of one length', () => {
+    const [first] = CONTEXT.observations as [Int8Array];
+    for (const observations of [[first], [first, Int8Array.of(1)], []]) {
+      expect(() => contextElement({ ...CONTEXT, observations })).toThrow(RangeError);
+    }
   });
 });
 
@@ -176,6 +186,21 @@ describe('a sponge', () => {
 });
 
 describe('fold vectors', () => {
+  it('are made of weights and biases within the architecture’s ranges only', () => {
+    const policy = randomPolicy(ARCHITECTURE, new Seeded(1));
+    const [first, second] = policy.layers;
+    const { biasMax } = ARCHITECTURE.layers[0]!;
+    for (const change of [
+      { weight: first!.weight.with(2, -128) },
+      { bias: first!.bias.with(1, biasMax + 1) },
+      { bias: first!.bias.with(1, -biasMax - 1) },
+      { bias: first!.bias.slice(1) },
+    ]) {
+      const wrong = { ...policy, layers: [{ ...first!, ...change }, second!] };
+      expect(() => foldPolicy(wrong, 3n)).toThrow(code('POLICY_INVALID'));
+    }
+  });
+
   it('satisfy Freivalds’ identity over all layers of honest steps', () => {
     const random = new Seeded(31);
     for (let i = 0; i < 20; i++) {
@@ -294,14 +319,20 @@ describe('the circuit generator', () => {
     const layout = circuitLayout(spec);
     const [first, second] = layout.layers;
     const layer = (change: object) => ({ layers: [{ ...first!, ...change }, second!] });
+    expect(() => assertSound(layout, 2)).not.toThrow();
     for (const change of [
       layer({ width: first!.width - 1 }),
       layer({ offset: first!.offset + 1 }),
       { stride: first!.width - 1 },
       { folded: 0 },
     ]) {
-      const shape = { ...layout, ...change };
-      expect(() => generateCircuit(spec, shape)).toThrow(code('CIRCUIT_UNSOUND'));
+      expect(() => assertSound({ ...layout, ...change }, 2)).toThrow(code('CIRCUIT_UNSOUND'));
     }
+  });
+
+  it('takes nothing from its caller but how steps are folded: all other numbers are the specification’s', () => {
+    const layout = circuitLayout(spec);
+    const misleading = { ...layout, compareBits: 1, actionBits: 0, layers: [], traceElements: 7 };
+    expect(generateCircuit(spec, misleading)).toEqual(generateCircuit(spec));
   });
 });

@@ -97,7 +97,13 @@ describe('the proof’s vectors', () => {
 
   it('give the context and the packed statement', () => {
     const { part, challenges } = vectors;
-    const context = contextElement({ ...ids, miner: fromHex(vectors.miner), part, challenges });
+    const context = contextElement({
+      ...ids,
+      miner: fromHex(vectors.miner),
+      part,
+      challenges,
+      observations: steps.map(({ observation }) => observation),
+    });
     expect(hex(context)).toBe(vectors.context);
     const values = vectors.steps.flatMap(({ noise, action }) => [...noise.map((g) => g + 4096), action]);
     expect(packFields(values, layout.statementFields).map(hex)).toEqual(vectors.statementPacked);
