@@ -17,6 +17,7 @@ import type { CircuitSpec, ProofVariant } from '../src/proofs/types.ts';
 import { witnessInput } from '../src/proofs/witness-input.ts';
 import { fromHex } from '../src/protocol/bytes.ts';
 import { useNodeSha256 } from '../src/storage/node-hash.ts';
+import { endSnarkjs } from '../test/helpers/small-ceremony.ts';
 import { CARTPOLE, randomPolicy, randomSteps, Seeded } from '../test/helpers/steps.ts';
 import { type Anvil, startAnvil } from '../test/support/anvil.ts';
 import { deploy, encode } from '../test/support/contract.ts';
@@ -110,6 +111,7 @@ try {
   }
 } finally {
   await node.stop();
+  await endSnarkjs();
 }
 console.table(rows);
 console.log(`${node.version}; solc ${COMPILER}, contracts/settings.json`);

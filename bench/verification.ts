@@ -1,5 +1,5 @@
 /**
- * Milliseconds a proof of the demo's shape (73 public signals, one window) takes to verify on one core: in batches of 1, 8,
+ * Milliseconds a proof of the demo's shape (66 public signals, one window) takes to verify on one core: in batches of 1, 8,
  * 32 and 256, in batches of 256 with invalid proofs, singly, and by snarkjs, singly and in one thread too. Every timed batch
  * begins a window, so it pays for the sum over the window's fold vectors. A round times all in turn; the table has the
  * medians.
@@ -20,7 +20,7 @@ import { median } from './support/timing.ts';
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '7' },
-    signals: { type: 'string', default: '73' },
+    signals: { type: 'string', default: '66' },
     json: { type: 'string' },
   },
 });
