@@ -1,7 +1,5 @@
 import { buildBn128, type Curve } from 'ffjavascript';
 
-export { BASE_FIELD } from './fields.ts';
-
 let shared: Promise<Curve> | undefined;
 
 /** The process's single-threaded BN254: no workers, so it neither keeps Node alive nor needs terminating. */

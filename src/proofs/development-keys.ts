@@ -5,6 +5,7 @@ import { sha256, tag } from '../protocol/hash.ts';
 import { FIELD_ORDER } from './fields.ts';
 import { groth16Setup, type ToxicWaste } from './groth16-setup.ts';
 import { parseR1cs } from './r1cs.ts';
+import { publicsOf, sectionsOf } from './sections.ts';
 import type { PointG1, PointG2, VerificationKey } from './verification-key.ts';
 
 /** A secret that is none: SHA-256(tag("insecure-dev/" ‖ phase) ‖ name) mod r. */
@@ -51,13 +52,9 @@ export async function makeInsecureDevKeys(
 
 /** The verification key inside a .zkey file, as snarkjs exports it. */
 export function verificationKeyOf(curve: Curve, zkey: Uint8Array): VerificationKey {
-  const view = new DataView(zkey.buffer, zkey.byteOffset, zkey.byteLength);
-  const sections = new Map<number, number>();
-  for (let at = 12; at < zkey.length; at += 12 + Number(view.getBigUint64(at + 4, true))) {
-    sections.set(view.getUint32(at, true), at + 12);
-  }
-  const header = sections.get(2)!;
-  const publics = view.getUint32(header + 76, true);
+  const sections = sectionsOf(zkey, 'zkey');
+  const header = sections.get(2)!.at;
+  const publics = publicsOf(zkey);
   const g1 = (at: number) => zkey.slice(at, at + 64);
   const g2 = (at: number) => zkey.slice(at, at + 128);
   const points = header + 84; // α₁ β₁ β₂ γ₂ δ₁ δ₂
@@ -76,7 +73,7 @@ export function verificationKeyOf(curve: Curve, zkey: Uint8Array): VerificationK
     vk_alphabeta_12: decimal(
       curve.Gt.toObject(curve.pairing(alpha, beta)),
     ) as unknown as VerificationKey['vk_alphabeta_12'],
-    IC: Array.from({ length: publics + 1 }, (_, i) => out1(g1(sections.get(3)! + 64 * i))),
+    IC: Array.from({ length: publics + 1 }, (_, i) => out1(g1(sections.get(3)!.at + 64 * i))),
   };
 }
 

@@ -6,19 +6,33 @@ export const FIELD_ORDER = 21888242871839275222246405745257275088548364400416034
 
 /** An integer of either sign as a field element. */
 export function signedToField(value: bigint): bigint {
-  const rest = value % FIELD_ORDER;
-  return rest < 0n ? rest + FIELD_ORDER : rest;
+  return reduce(value, FIELD_ORDER);
 }
 
-/** Modular inverse by the extended Euclidean algorithm; `value` in [1, r). */
-export function inverse(value: bigint): bigint {
-  let [a, b, x, y] = [value, FIELD_ORDER, 1n, 0n];
+/** The representative in [0, modulus). */
+function reduce(value: bigint, modulus: bigint): bigint {
+  const rest = value % modulus;
+  return rest < 0n ? rest + modulus : rest;
+}
+
+/** value⁻¹ by the extended Euclidean algorithm; they have no common divisor. */
+export function inverse(value: bigint, modulus: bigint = FIELD_ORDER): bigint {
+  let [a, b, x, y] = [reduce(value, modulus), modulus, 1n, 0n];
   while (a > 1n) {
     const quotient = b / a;
     [a, b] = [b - quotient * a, a];
     [x, y] = [y - quotient * x, x];
   }
-  return signedToField(x);
+  return reduce(x, modulus);
+}
+
+/** base^exponent mod r, exponent ≥ 0. */
+export function power(base: bigint, exponent: bigint): bigint {
+  let result = 1n;
+  for (let rest = exponent, square = base; rest > 0n; rest >>= 1n, square = (square * square) % FIELD_ORDER) {
+    if (rest & 1n) result = (result * square) % FIELD_ORDER;
+  }
+  return result;
 }
 
 /** Inverses of many non-zero values with one inversion (Montgomery's trick). */
@@ -36,4 +50,21 @@ export function inverses(values: readonly bigint[]): bigint[] {
     rest = (rest * values[i]!) % FIELD_ORDER;
   }
   return out;
+}
+
+/** Reads 32 bytes, little-endian. */
+export function readField(view: DataView, at: number): bigint {
+  return (
+    view.getBigUint64(at, true) |
+    (view.getBigUint64(at + 8, true) << 64n) |
+    (view.getBigUint64(at + 16, true) << 128n) |
+    (view.getBigUint64(at + 24, true) << 192n)
+  );
+}
+
+/** Writes the lowest 256 bits of a number as 32 bytes, little-endian. */
+export function writeField(view: DataView, at: number, value: bigint): void {
+  for (let word = 0; word < 4; word++) {
+    view.setBigUint64(at + 8 * word, BigInt.asUintN(64, value >> BigInt(64 * word)), true);
+  }
 }

@@ -1,17 +1,10 @@
 import type { Curve } from 'ffjavascript';
+import { writeField } from './fields.ts';
 
 const WINDOWS = 32;
 const DIGITS = 255;
 /** Points turned to affine at once: the inversion is shared among them, the memory bounded. */
 const BATCH = 2048;
-
-/** Writes a field element as 32 little-endian bytes. */
-export function writeField(view: DataView, at: number, value: bigint): void {
-  view.setBigUint64(at, value & 0xffff_ffff_ffff_ffffn, true);
-  view.setBigUint64(at + 8, (value >> 64n) & 0xffff_ffff_ffff_ffffn, true);
-  view.setBigUint64(at + 16, (value >> 128n) & 0xffff_ffff_ffff_ffffn, true);
-  view.setBigUint64(at + 24, value >> 192n, true);
-}
 
 /**
  * Multiples of a group's generator, many of them: a table of digit · 2^(8·window) · G, so that a multiplication is

@@ -159,9 +159,16 @@ export function foldObservations(
   return out;
 }
 
-/** Digest of the circuit's fold vectors: the fold sponge over all of them. In every window's ledger entry. */
-export function foldDigest({ circuit }: PolicyFolds): bigint {
-  return digestElements('fold', circuit);
+const digests = new WeakMap<PolicyFolds, bigint>();
+
+/**
+ * Digest of the circuit's fold vectors: the fold sponge over all of them. In every window's ledger entry. Computed once of the
+ * same folds, whose proofs all ask for it: 60 ms for a thousand elements.
+ */
+export function foldDigest(folds: PolicyFolds): bigint {
+  const digest = digests.get(folds) ?? digestElements('fold', folds.circuit);
+  digests.set(folds, digest);
+  return digest;
 }
 
 /** What a proof of this variant takes as public inputs after ρ: the fold vectors, or their digest alone. */

@@ -1,8 +1,7 @@
 import type { Curve } from 'ffjavascript';
 import { concat, utf8 } from '../protocol/bytes.ts';
-import { BASE_FIELD } from './curve.ts';
-import { FIELD_ORDER, inverse, inverses } from './fields.ts';
-import { FixedBase, writeField } from './fixed-base.ts';
+import { BASE_FIELD, FIELD_ORDER, inverse, inverses, power, writeField } from './fields.ts';
+import { FixedBase } from './fixed-base.ts';
 import type { R1cs, SparseMatrix } from './r1cs.ts';
 
 /** The secrets of a Groth16 setup with γ = 1. Whoever knows them can prove anything. */
@@ -15,18 +14,6 @@ export interface ToxicWaste {
 
 const mod = (value: bigint) => value % FIELD_ORDER;
 
-function power(base: bigint, exponent: number): bigint {
-  let result = 1n;
-  for (
-    let rest = exponent, square = base;
-    rest > 0;
-    rest = Math.floor(rest / 2), square = mod(square * square)
-  ) {
-    if (rest % 2 === 1) result = mod(result * square);
-  }
-  return result;
-}
-
 /**
  * Lagrange polynomials of the `size`-th roots of unity at τ: L_i(τ) = (τ^size − 1)·ω^i / (size·(τ − ω^i)).
  * `size` is a power of two and τ is no root of unity.
@@ -34,7 +21,7 @@ function power(base: bigint, exponent: number): bigint {
 function lagrange(root: bigint, size: number, tau: bigint): bigint[] {
   const roots: bigint[] = [];
   for (let i = 0, w = 1n; i < size; i++, w = mod(w * root)) roots.push(w);
-  const factor = mod((power(tau, size) - 1n + FIELD_ORDER) * inverse(BigInt(size)));
+  const factor = mod((power(tau, BigInt(size)) - 1n + FIELD_ORDER) * inverse(BigInt(size)));
   const denominators = inverses(roots.map((w) => mod(tau - w + FIELD_ORDER)));
   return roots.map((w, i) => mod(mod(factor * w) * denominators[i]!));
 }
@@ -127,11 +114,11 @@ export async function groth16Setup(
   // The quotient is given by its values on the odd half of the doubled domain. A phase 1 stops at τ^(2·domain − 2), the
   // degree of A·B, so its Lagrange points lack the highest power; leaving it out here gives the very same points.
   const doubledRoot = curve.Fr.toObject(curve.Fr.w[domainBits + 1]!);
-  const highest = mod(power(tau, 2 * domain - 1) * inverse(BigInt(2 * domain)));
+  const highest = mod(power(tau, BigInt(2 * domain - 1)) * inverse(BigInt(2 * domain)));
   const quotient: bigint[] = [];
   for (const [i, value] of lagrange(doubledRoot, 2 * domain, tau).entries()) {
     if (i % 2 === 0) continue;
-    const point = mod(value + (FIELD_ORDER - highest) * power(doubledRoot, i));
+    const point = mod(value + (FIELD_ORDER - highest) * power(doubledRoot, BigInt(i)));
     quotient.push(mod(point * inverseDelta));
   }
 

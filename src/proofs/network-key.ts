@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Genesis } from '../params/genesis.ts';
 import { GrailError } from '../protocol/errors.ts';
+import { hashFile } from '../storage/node-hash.ts';
 import { digest } from './artefact-cache.ts';
 import {
   type ArtefactOptions,
@@ -131,17 +130,14 @@ async function findProvingKey(
     `${zkeySha256.slice(2)}.zkey`,
   );
   const path = sources.provingKey ?? cached;
-  const hash = createHash('sha256');
-  try {
-    for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
-  } catch (cause) {
+  const hash = await hashFile(path).catch((cause: unknown) => {
     const message =
       sources.provingKey === undefined
         ? `this network's proving key is not here: get the .zkey of its ceremony and give --proving-key FILE, or keep it as ${cached}`
         : `the proving key ${path} cannot be read`;
     throw new GrailError('NOT_FOUND', message, { path }, { cause });
-  }
-  checkSame(`the proving key ${path}`, zkeySha256, `0x${hash.digest('hex')}`);
+  });
+  checkSame(`the proving key ${path}`, zkeySha256, hash);
   return path;
 }
 

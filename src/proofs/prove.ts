@@ -8,8 +8,9 @@ import { decodeProof, encodeProof, proofFromSnarkjs, type SnarkjsProof } from '.
 import { FIELD_ORDER } from './fields.ts';
 import { isSupported } from './groth16/create-kernel.ts';
 import { createGroth16Prover } from './groth16/prover.ts';
+import { publicsOf } from './sections.ts';
 import { type CircuitInput, WitnessCalculator } from './witness-calculator.ts';
-import { publicSignalsOf, publicsOf, witnessValues } from './witness-file.ts';
+import { publicSignalsOf, witnessValues } from './witness-file.ts';
 
 export type { CircuitInput, CircuitValue } from './witness-calculator.ts';
 

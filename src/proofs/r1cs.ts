@@ -1,5 +1,6 @@
 import { GrailError } from '../protocol/errors.ts';
-import { FIELD_ORDER } from './fields.ts';
+import { FIELD_ORDER, readField } from './fields.ts';
+import { type Section, sectionsOf, viewOf } from './sections.ts';
 
 /**
  * One sparse matrix of the constraint system `A·w ∘ B·w = C·w`, its non-zeros in file order: constraint by
@@ -22,18 +23,6 @@ export interface R1cs {
   readonly c: SparseMatrix;
 }
 
-const MAGIC = 0x73633172; // "r1cs", little-endian
-
-/** Four little-endian 64-bit words as a bigint. */
-export function readField(view: DataView, at: number): bigint {
-  return (
-    view.getBigUint64(at, true) |
-    (view.getBigUint64(at + 8, true) << 64n) |
-    (view.getBigUint64(at + 16, true) << 128n) |
-    (view.getBigUint64(at + 24, true) << 192n)
-  );
-}
-
 /**
  * Parses iden3's .r1cs file (version 1, BN254, no custom gates).
  * Source: https://github.com/iden3/r1csfile/blob/master/doc/r1cs_bin_format.md
@@ -42,18 +31,13 @@ export function readField(view: DataView, at: number): bigint {
 export function parseR1cs(bytes: Uint8Array): R1cs {
   const invalid = (message: string) =>
     new GrailError('CIRCUIT_UNSOUND', `the constraint system cannot be used: ${message}; compile it again`);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (view.getUint32(0, true) !== MAGIC || view.getUint32(4, true) !== 1) {
-    throw invalid('not an r1cs file, version 1');
+  let sections: Map<number, Section>;
+  try {
+    sections = sectionsOf(bytes, 'r1cs');
+  } catch (error) {
+    throw invalid((error as RangeError).message);
   }
-  const sections = new Map<number, { at: number; size: number }>();
-  let at = 12;
-  for (let i = view.getUint32(8, true); i > 0; i--) {
-    const size = Number(view.getBigUint64(at + 4, true));
-    if (at + 12 + size > bytes.length) throw invalid('it is truncated');
-    sections.set(view.getUint32(at, true), { at: at + 12, size });
-    at += 12 + size;
-  }
+  const view = viewOf(bytes);
   const header = sections.get(1);
   const body = sections.get(2);
   if (header === undefined || body === undefined) throw invalid('a section is missing');
@@ -70,7 +54,7 @@ export function parseR1cs(bytes: Uint8Array): R1cs {
     wires: [] as number[],
     values: [] as bigint[],
   }));
-  at = body.at;
+  let at = body.at;
   for (let row = 0; row < constraints; row++) {
     for (const matrix of matrices) {
       const end = at + 4 + 36 * view.getUint32(at, true);

@@ -1,5 +1,6 @@
 import { GrailError } from '../protocol/errors.ts';
-import { readField } from './r1cs.ts';
+import { readField } from './fields.ts';
+import { viewOf } from './sections.ts';
 
 /** Bytes before the values of a .wtns file as witness-calculator.ts writes it, and of one value. */
 const HEADER_BYTES = 76; // 11 + 8 words
@@ -13,17 +14,9 @@ export function witnessValues(witness: Uint8Array): Uint8Array {
 /** The first `publics` signals of a witness after the constant one. @throws GrailError PROVER_FAILED when it has fewer */
 export function publicSignalsOf(witness: Uint8Array, publics: number): bigint[] {
   const values = witnessValues(witness);
-  const view = new DataView(values.buffer, values.byteOffset, values.byteLength);
+  const view = viewOf(values);
   if (VALUE_BYTES * (publics + 1) > values.length) {
     throw new GrailError('PROVER_FAILED', `the key has ${publics} public signals, the witness fewer values`);
   }
   return Array.from({ length: publics }, (_, i) => readField(view, VALUE_BYTES * (i + 1)));
-}
-
-/** How many public signals a .zkey file is for. */
-export function publicsOf(zkey: Uint8Array): number {
-  const view = new DataView(zkey.buffer, zkey.byteOffset, zkey.byteLength);
-  let at = 12;
-  while (view.getUint32(at, true) !== 2) at += 12 + Number(view.getBigUint64(at + 4, true));
-  return view.getUint32(at + 12 + 76, true);
 }

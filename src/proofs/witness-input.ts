@@ -2,8 +2,8 @@ import type { Policy } from '../policy/architecture.ts';
 import { trace } from '../policy/forward.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { signedToField } from './fields.ts';
-import { foldInputs, foldObservations, foldPolicy, type PolicyFolds } from './fold.ts';
-import { statementDigest, traceDigest } from './statement.ts';
+import { foldDigest, foldInputs, foldObservations, foldPolicy, type PolicyFolds } from './fold.ts';
+import { type Statement, statementDigest, traceDigest } from './statement.ts';
 import type { CircuitSpec, PublicInputs, StepStatement } from './types.ts';
 
 /** A circuit's inputs by signal name, field elements in [0, r): what a witness calculator takes. */
@@ -26,16 +26,9 @@ export function publicInputs(input: {
   traceDigest: bigint;
   steps: readonly StepStatement[];
 }): PublicInputs {
-  const { spec, rho, folds, context, steps } = input;
-  checkSteps(spec, steps);
+  const { spec, rho, folds } = input;
   return {
-    statementDigest: statementDigest({
-      architecture: spec.architecture,
-      context,
-      traceDigest: input.traceDigest,
-      observationFolds: foldSteps(spec, folds, steps),
-      steps,
-    }),
+    statementDigest: statementDigest(stated(input)),
     rho,
     folds: foldInputs(spec.variant, folds),
   };
@@ -67,48 +60,41 @@ export interface ProverInput {
  */
 export function witnessInput(input: ProverInput): WitnessInput {
   const { spec, policy, rho, context, steps } = input;
-  checkSteps(spec, steps);
   const accumulators = input.accumulators ?? steps.map((step) => trace(policy, step.observation));
   const folds = foldPolicy(policy, rho);
-  const publics = publicInputs({
-    spec,
-    rho,
-    folds,
-    context,
-    traceDigest: traceDigest(spec.architecture, accumulators),
-    steps,
-  });
+  const opened = traceDigest(spec.architecture, accumulators);
+  const statement = stated({ spec, folds, context, traceDigest: opened, steps });
   return {
-    statementDigest: publics.statementDigest,
+    statementDigest: statementDigest(statement),
     rho,
-    ...(spec.variant === 'digest' ? { foldDigest: publics.folds[0]! } : {}),
+    ...(spec.variant === 'digest' ? { foldDigest: foldDigest(folds) } : {}),
     folds: folds.circuit,
     context,
-    observationFolds: foldSteps(spec, folds, steps),
+    observationFolds: statement.observationFolds,
     noise: steps.map((step) => signed(step.noise)),
     accumulators: accumulators.map((layers) => layers.flatMap(signed)),
   };
 }
 
-function checkSteps(spec: CircuitSpec, steps: readonly StepStatement[]): void {
-  if (steps.length !== spec.stepsPerProof) {
-    throw new GrailError(
-      'WITNESS_FAILED',
-      `a proof covers ${spec.stepsPerProof} steps, ${steps.length} given`,
-      {
-        expected: spec.stepsPerProof,
-        got: steps.length,
-      },
-    );
+/** A proof's statement: its steps, with the observations folded as the verifier folds them. */
+function stated(input: {
+  spec: CircuitSpec;
+  folds: PolicyFolds;
+  context: bigint;
+  traceDigest: bigint;
+  steps: readonly StepStatement[];
+}): Statement {
+  const { folds, context, steps } = input;
+  const { architecture, stepsPerProof } = input.spec;
+  if (steps.length !== stepsPerProof) {
+    throw new GrailError('WITNESS_FAILED', `a proof covers ${stepsPerProof} steps, ${steps.length} given`, {
+      expected: stepsPerProof,
+      got: steps.length,
+    });
   }
-}
-
-function foldSteps(spec: CircuitSpec, folds: PolicyFolds, steps: readonly StepStatement[]): bigint[] {
-  return foldObservations(
-    spec.architecture,
-    folds,
-    steps.map(({ observation }) => observation),
-  );
+  const observations = steps.map(({ observation }) => observation);
+  const observationFolds = foldObservations(architecture, folds, observations);
+  return { architecture, context, traceDigest: input.traceDigest, observationFolds, steps };
 }
 
 function signed(values: Int8Array | Int32Array): bigint[] {

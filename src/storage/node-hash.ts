@@ -1,4 +1,6 @@
 import { createHash, hash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import type { Hex } from '../protocol/bytes.ts';
 import { useSha256 } from '../protocol/hash.ts';
 
 /** Up to so many bytes the parts are copied together: making a hash object takes longer than that. */
@@ -33,4 +35,11 @@ function bytesOf(digest: string): Uint8Array {
   const bytes = new Uint8Array(DIGEST_BYTES);
   for (let i = 0; i < DIGEST_BYTES; i++) bytes[i] = digest.charCodeAt(i);
   return bytes;
+}
+
+/** SHA-256 of a file that may be larger than memory. @throws what reading it throws */
+export async function hashFile(path: string): Promise<Hex> {
+  const sum = createHash('sha256');
+  for await (const chunk of createReadStream(path)) sum.update(chunk as Uint8Array);
+  return `0x${sum.digest('hex')}`;
 }

@@ -12,8 +12,8 @@ import {
 } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { FIELD_ORDER } from '../../src/proofs/fields.ts';
-import { parseR1cs, type R1cs, readField, type SparseMatrix } from '../../src/proofs/r1cs.ts';
+import { FIELD_ORDER, readField } from '../../src/proofs/fields.ts';
+import { parseR1cs, type R1cs, type SparseMatrix } from '../../src/proofs/r1cs.ts';
 import { WitnessCalculator } from '../../src/proofs/witness-calculator.ts';
 import type { WitnessInput } from '../../src/proofs/witness-input.ts';
 

@@ -9,7 +9,6 @@ import { buildBn128, type Curve } from 'ffjavascript';
 import { type Groth16Proof, groth16 } from 'snarkjs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CircuitArtefacts, loadCircuitArtefacts } from '../../src/proofs/artefacts.ts';
-import { BASE_FIELD } from '../../src/proofs/curve.ts';
 import {
   decodeProof,
   encodeProof,
@@ -17,7 +16,7 @@ import {
   proofFromSnarkjs,
   proofToSnarkjs,
 } from '../../src/proofs/encoding.ts';
-import { FIELD_ORDER } from '../../src/proofs/fields.ts';
+import { BASE_FIELD, FIELD_ORDER } from '../../src/proofs/fields.ts';
 import { createProver, type ProofResult, type Prover } from '../../src/proofs/prove.ts';
 import type { VerificationKey } from '../../src/proofs/verification-key.ts';
 import { createVerifier, type ProofVerifier } from '../../src/proofs/verify.ts';

@@ -13,8 +13,7 @@ import {
   proofToSnarkjs,
   type SnarkjsProof,
 } from '../../src/proofs/encoding.ts';
-import { FIELD_ORDER } from '../../src/proofs/fields.ts';
-import { writeNumber } from '../../src/proofs/groth16/field-constants.ts';
+import { FIELD_ORDER, writeField } from '../../src/proofs/fields.ts';
 import { createGroth16Prover, type Groth16Prover } from '../../src/proofs/groth16/prover.ts';
 import { groth16Setup } from '../../src/proofs/groth16-setup.ts';
 import { createProver } from '../../src/proofs/prove.ts';
@@ -28,7 +27,7 @@ import { randomSystem } from '../support/random-system.ts';
 function bytesOf(witness: readonly bigint[]): Uint8Array {
   const bytes = new Uint8Array(32 * witness.length);
   witness.forEach((value, i) => {
-    writeNumber(new DataView(bytes.buffer), 32 * i, value);
+    writeField(new DataView(bytes.buffer), 32 * i, value);
   });
   return bytes;
 }
@@ -40,7 +39,7 @@ function wtnsOf(values: Uint8Array): Uint8Array {
   [0x736e7477, 2, 2, 1, 40, 0, 32].forEach((word, i) => {
     view.setUint32(4 * i, word, true);
   });
-  writeNumber(view, 28, FIELD_ORDER);
+  writeField(view, 28, FIELD_ORDER);
   [values.length / 32, 2, values.length, 0].forEach((word, i) => {
     view.setUint32(60 + 4 * i, word, true);
   });

@@ -1,10 +1,5 @@
-import { BASE_FIELD } from '../../src/proofs/curve.ts';
-import {
-  inverseMod,
-  toMontgomery,
-  writeNumber,
-  writePair,
-} from '../../src/proofs/groth16/field-constants.ts';
+import { BASE_FIELD, inverse, writeField } from '../../src/proofs/fields.ts';
+import { toMontgomery, writePair } from '../../src/proofs/groth16/field-constants.ts';
 import { type Kernel, PAIR, pointBytes } from '../../src/proofs/groth16/kernel.ts';
 import type { Seeded } from '../helpers/steps.ts';
 
@@ -20,8 +15,8 @@ const times = (a: Coordinate, b: Coordinate): Coordinate => [
   mod(a[0] * b[1] + a[1] * b[0]),
 ];
 const isZero = (a: Coordinate) => a[0] === 0n && a[1] === 0n;
-const inverse = (a: Coordinate): Coordinate => {
-  const norm = inverseMod(a[0] * a[0] + a[1] * a[1], BASE_FIELD);
+const reciprocal = (a: Coordinate): Coordinate => {
+  const norm = inverse(a[0] * a[0] + a[1] * a[1], BASE_FIELD);
   return [mod(a[0] * norm), mod(-a[1] * norm)];
 };
 
@@ -32,8 +27,9 @@ export function addReference(p: Affine, q: Affine): Affine {
   const [[x1, y1], [x2, y2]] = [p, q];
   const dx = minus(x2, x1);
   let slope: Coordinate;
-  if (!isZero(dx)) slope = times(minus(y2, y1), inverse(dx));
-  else if (isZero(minus(y2, y1))) slope = times(times([3n, 0n], times(x1, x1)), inverse(times([2n, 0n], y1)));
+  if (!isZero(dx)) slope = times(minus(y2, y1), reciprocal(dx));
+  else if (isZero(minus(y2, y1)))
+    slope = times(times([3n, 0n], times(x1, x1)), reciprocal(times([2n, 0n], y1)));
   else return null;
   const x = minus(minus(times(slope, slope), x1), x2);
   return [x, minus(times(slope, minus(x1, x)), y1)];
@@ -105,7 +101,7 @@ export function putPoints(kernel: Kernel, degree: number, points: readonly Affin
   const plain = kernel.allocate(32 * numbers.length);
   const view = kernel.view;
   numbers.forEach((value, i) => {
-    writeNumber(view, plain + 32 * i, value);
+    writeField(view, plain + 32 * i, value);
   });
   // A product takes 2^255 off, and Montgomery form has 2^255 more.
   const factor = kernel.allocate(PAIR);

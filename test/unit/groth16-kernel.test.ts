@@ -1,13 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { BASE_FIELD } from '../../src/proofs/curve.ts';
-import { FIELD_ORDER } from '../../src/proofs/fields.ts';
+import { BASE_FIELD, FIELD_ORDER, inverse, writeField } from '../../src/proofs/fields.ts';
 import { createKernel, isSupported } from '../../src/proofs/groth16/create-kernel.ts';
-import {
-  inverseMod,
-  toMontgomery,
-  writeNumber,
-  writePairOf,
-} from '../../src/proofs/groth16/field-constants.ts';
+import { toMontgomery, writePairOf } from '../../src/proofs/groth16/field-constants.ts';
 import { type Kernel, PAIR, pointBytes } from '../../src/proofs/groth16/kernel.ts';
 import { makeDomain, reversed, rootOfUnity } from '../../src/proofs/groth16/transform.ts';
 import { Seeded } from '../helpers/steps.ts';
@@ -54,7 +48,7 @@ describe.each([
   ['base field', BASE_FIELD, 'q'],
   ['scalar field', FIELD_ORDER, 'r'],
 ] as const)('%s', (_, p, name) => {
-  R_INVERSE[name] = inverseMod(1n << 255n, p);
+  R_INVERSE[name] = inverse(1n << 255n, p);
 
   test('a product, and a sum of two, is what bigints give, in both lanes, with normal digits', () => {
     const random = new Seeded(1);
@@ -151,7 +145,7 @@ describe.each([
       kernel.allocate(PAIR),
     ];
     values.forEach((value, i) => {
-      writeNumber(kernel.view, bytes + 32 * i, value);
+      writeField(kernel.view, bytes + 32 * i, value);
     });
     writePairOf(kernel.view, factor, toMontgomery(1n << 255n, p), toMontgomery(1n << 255n, p));
     kernel.run.importNumbers(kernel.constants[name], singles, bytes, 201, factor);
@@ -170,7 +164,7 @@ describe.each([
       const [a, b] = [randomElement(random, p) || 1n, round === 0 ? 0n : randomElement(random, p) || 1n];
       writePairOf(kernel.view, at, toMontgomery(a, p), toMontgomery(b, p));
       kernel.run.inverse(field, at + PAIR, at, at + 2 * PAIR);
-      const want = [inverseMod(a, p), b === 0n ? 0n : inverseMod(b, p)];
+      const want = [inverse(a, p), b === 0n ? 0n : inverse(b, p)];
       want.forEach((value, lane) => {
         expect(mod(readLane(at + PAIR, lane).value - toMontgomery(value, p), p)).toBe(0n);
       });
@@ -222,7 +216,7 @@ describe.each([1, 2])('points of degree %i', (degree) => {
     const table = putPoints(kernel, degree, points);
     const numbers = kernel.allocate(32 * scalars.length);
     scalars.forEach((scalar, i) => {
-      writeNumber(kernel.view, numbers + 32 * i, scalar);
+      writeField(kernel.view, numbers + 32 * i, scalar);
     });
     const indices = kernel.allocate(4 * scalars.length);
     scalars.forEach((_, i) => {
@@ -309,7 +303,7 @@ test.each([2, 4, 8, 64])('transforms of %i values are sums over roots of unity, 
 
   put(values.map((_, i) => values[reversed(i, bits)]!));
   kernel.run.fftFromReversed(data, n, domain.inverseRoots);
-  for (let i = 0; i < n; i++) expect(get(i)).toBe(evaluate(values, inverseMod(power(root, i), p)));
+  for (let i = 0; i < n; i++) expect(get(i)).toBe(evaluate(values, inverse(power(root, i), p)));
 
   // Values on the domain become values on its odd half-steps.
   put(Array.from({ length: n }, (_, i) => evaluate(values, power(root, reversed(i, bits)))));
@@ -338,7 +332,7 @@ test('many points with long buckets: Σ i·G over more than one batch', () => {
   });
   const numbers = kernel.allocate(32 * count);
   scalars.forEach((scalar, i) => {
-    writeNumber(kernel.view, numbers + 32 * i, scalar);
+    writeField(kernel.view, numbers + 32 * i, scalar);
   });
   const indices = kernel.allocate(4 * count);
   const index = kernel.words(indices, count);

@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { equalBytes, type Hex } from '../../protocol/bytes.ts';
 import { GrailError } from '../../protocol/errors.ts';
-import { BASE_FIELD, bn254 } from '../curve.ts';
+import { hashFile } from '../../storage/node-hash.ts';
+import { bn254 } from '../curve.ts';
 import { insecureDevSecrets } from '../development-keys.ts';
-import { readField } from '../r1cs.ts';
+import { BASE_FIELD, readField } from '../fields.ts';
 import { type CeremonyOptions, snarkjs } from './snarkjs.ts';
 
 /** What the transcript says of a phase 1 file. */
@@ -33,15 +32,11 @@ export async function checkPhaseOne(path: string, options: CeremonyOptions = {})
   return { sha256: await hashPhaseOne(path), ...header };
 }
 
-/** SHA-256 of a file that may be larger than memory. @throws GrailError CEREMONY_PHASE1 when it cannot be read */
-export async function hashPhaseOne(path: string): Promise<Hex> {
-  const hash = createHash('sha256');
-  try {
-    for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
-  } catch (cause) {
+/** The file's hash. @throws GrailError CEREMONY_PHASE1 when it cannot be read */
+export function hashPhaseOne(path: string): Promise<Hex> {
+  return hashFile(path).catch((cause: unknown) => {
     throw unusable(path, 'it cannot be read', cause);
-  }
-  return `0x${hash.digest('hex')}`;
+  });
 }
 
 async function readHeader(path: string): Promise<{ power: number; contributions: number }> {

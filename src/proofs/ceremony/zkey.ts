@@ -4,6 +4,7 @@ import { GrailError } from '../../protocol/errors.ts';
 import { sha256 } from '../../protocol/hash.ts';
 import { bn254 } from '../curve.ts';
 import { verificationKeyOf } from '../development-keys.ts';
+import { publicsOf, type Section, sectionsOf, viewOf } from '../sections.ts';
 import type { VerificationKey } from '../verification-key.ts';
 import type { Contribution } from './contributions.ts';
 
@@ -43,16 +44,13 @@ export async function readCeremonyKey(path: string): Promise<CeremonyKey> {
 
 async function parse(bytes: Uint8Array): Promise<CeremonyKey> {
   const curve = await bn254();
-  const at = sectionsOf(bytes);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const header = at(2);
-  const publicPoints = at(3);
-  const publics = view.getUint32(header.start + 76, true);
-  if (header.end - header.start !== 660 || publicPoints.end - publicPoints.start !== 64 * (publics + 1)) {
+  const section = keySections(bytes);
+  const view = viewOf(bytes);
+  if (section(2).size !== 660 || section(3).size !== 64 * (publicsOf(bytes) + 1)) {
     throw new RangeError('its header is damaged');
   }
-  const { start, end } = at(10);
-  let position = start;
+  let position = section(10).at;
+  const end = position + section(10).size;
   const take = (length: number) => {
     position += length;
     if (position > end) throw new RangeError('a section ends early');
@@ -89,23 +87,11 @@ async function parse(bytes: Uint8Array): Promise<CeremonyKey> {
   };
 }
 
-/** Where each section of the file lies. Each may occur once, as otherwise readers may choose different ones. */
-function sectionsOf(bytes: Uint8Array): (id: number) => { start: number; end: number } {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (decoder.decode(bytes.subarray(0, 4)) !== 'zkey') throw new RangeError('not a zkey');
-  const found = new Map<number, { start: number; end: number }>();
-  let at = 12;
-  for (let count = view.getUint32(8, true); count > 0; count--) {
-    const id = view.getUint32(at, true);
-    const start = at + 12;
-    const end = start + Number(view.getBigUint64(at + 4, true));
-    if (end > bytes.length || found.has(id)) throw new RangeError('its sections are damaged');
-    found.set(id, { start, end });
-    at = end;
-  }
-  if (at !== bytes.length) throw new RangeError('bytes after its sections');
+/** The sections of a Groth16 key, all of them there. */
+function keySections(bytes: Uint8Array): (id: number) => Section {
+  const found = sectionsOf(bytes, 'zkey');
   for (let id = 1; id <= 10; id++) if (!found.has(id)) throw new RangeError(`no section ${id}`);
-  if (view.getUint32(found.get(1)!.start, true) !== 1) throw new RangeError('not Groth16');
+  if (viewOf(bytes).getUint32(found.get(1)!.at, true) !== 1) throw new RangeError('not Groth16');
   return (id) => found.get(id)!;
 }
 

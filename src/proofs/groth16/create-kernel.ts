@@ -1,6 +1,5 @@
-import { BASE_FIELD } from '../curve.ts';
-import { FIELD_ORDER } from '../fields.ts';
-import { FIELD_BYTES, inverseMod, toMontgomery, writeField, writePair } from './field-constants.ts';
+import { BASE_FIELD, FIELD_ORDER, inverse } from '../fields.ts';
+import { FIELD_BYTES, toMontgomery, writeConstants, writePair } from './field-constants.ts';
 import { Kernel, MAXIMUM_PAGES, PAIR } from './kernel.ts';
 
 /**
@@ -13,10 +12,10 @@ export async function createKernel(): Promise<Kernel> {
   const q = 16;
   const r = q + FIELD_BYTES;
   const b3 = r + FIELD_BYTES;
-  writeField(view, q, BASE_FIELD);
-  writeField(view, r, FIELD_ORDER);
+  writeConstants(view, q, BASE_FIELD);
+  writeConstants(view, r, FIELD_ORDER);
   // G2: y² = x³ + 3 / (9 + u); 1 / (9 + u) = (9 − u) / 82.
-  const third = 9n * inverseMod(82n, BASE_FIELD);
+  const third = 9n * inverse(82n, BASE_FIELD);
   writePair(view, b3, toMontgomery(9n * third, BASE_FIELD));
   writePair(view, b3 + PAIR, toMontgomery(-third, BASE_FIELD));
   return Kernel.first(memory, { q, r, b3 }, b3 + 2 * PAIR);
@@ -38,7 +37,7 @@ export function isSupported(): Promise<boolean> {
       writePair(kernel.view, x, two);
       kernel.run.mul(q, x + PAIR, x, x);
       kernel.run.addReduced(q, x + PAIR, x + PAIR, x + 3 * PAIR);
-      writePair(kernel.view, x + 2 * PAIR, (two * two * inverseMod(1n << 255n, BASE_FIELD)) % BASE_FIELD);
+      writePair(kernel.view, x + 2 * PAIR, (two * two * inverse(1n << 255n, BASE_FIELD)) % BASE_FIELD);
       kernel.run.addReduced(q, x + 2 * PAIR, x + 2 * PAIR, x + 3 * PAIR);
       const [got, want] = [kernel.bytes(x + PAIR, PAIR), kernel.bytes(x + 2 * PAIR, PAIR)];
       return got.every((byte, i) => byte === want[i]);

@@ -1,3 +1,5 @@
+import { inverse, writeField } from '../fields.ts';
+
 /** What assembly/bn254/field.ts needs to know of a prime field: the layout is that file's. */
 
 /** Numbers are kept times 2^255 (Montgomery form), in digits of 51 bits. */
@@ -31,17 +33,6 @@ function centred(value: bigint, m: bigint): bigint {
   return 2n * rest >= m ? rest - m : rest;
 }
 
-/** value⁻¹ mod m by the extended Euclidean algorithm; they have no common divisor. */
-export function inverseMod(value: bigint, m: bigint): bigint {
-  let [a, b, x, y] = [((value % m) + m) % m, m, 1n, 0n];
-  while (a > 1n) {
-    const quotient = b / a;
-    [a, b] = [b - quotient * a, a];
-    [x, y] = [y - quotient * x, x];
-  }
-  return ((x % m) + m) % m;
-}
-
 /** Five signed digits, least first, within ±2^50 (the last: what is left). */
 export function digitsOf(value: bigint): number[] {
   const digits: number[] = [];
@@ -73,15 +64,8 @@ export function writePairOf(view: DataView, at: number, first: bigint, second: b
   }
 }
 
-/** Writes 32 bytes, little-endian. */
-export function writeNumber(view: DataView, at: number, value: bigint): void {
-  for (let word = 0; word < 4; word++) {
-    view.setBigUint64(at + 8 * word, BigInt.asUintN(64, value >> BigInt(64 * word)), true);
-  }
-}
-
 /** The constants of the field of order p, `FIELD_BYTES` at `at`, a multiple of 16. */
-export function writeField(view: DataView, at: number, p: bigint): void {
+export function writeConstants(view: DataView, at: number, p: bigint): void {
   let to = at;
   const word = (value: bigint) => {
     for (let lane = 0; lane < 2; lane++, to += 8) view.setBigUint64(to, BigInt.asUintN(64, value), true);
@@ -104,17 +88,17 @@ export function writeField(view: DataView, at: number, p: bigint): void {
   double(2 ** 52 + 2 ** 50);
   double(LOW);
   double(2 ** 52 + 2 ** 51);
-  double(Number(centred(-inverseMod(p, DIGIT), DIGIT)));
+  double(Number(centred(-inverse(p, DIGIT), DIGIT)));
   digits(p);
-  digits(centred(inverseMod(DIGIT, p), p));
-  digits(centred(inverseMod(DIGIT * DIGIT, p), p));
+  digits(centred(inverse(DIGIT, p), p));
+  digits(centred(inverse(DIGIT * DIGIT, p), p));
   double(2 ** 204 / Number(p));
   double(2 ** 51);
   double(2 ** -51);
   digits(toMontgomery(1n, p));
   digits(1n);
   for (const value of [p - 2n, p >> 1n, p]) {
-    writeNumber(view, to, value);
+    writeField(view, to, value);
     to += 32;
   }
 }

@@ -1,8 +1,7 @@
 import { GrailError } from '../../protocol/errors.ts';
 import type { ProofCoordinates } from '../encoding.ts';
-import { FIELD_ORDER } from '../fields.ts';
+import { FIELD_ORDER, readField, writeField } from '../fields.ts';
 import { createKernel } from './create-kernel.ts';
-import { writeNumber } from './field-constants.ts';
 import { Helpers } from './helpers.ts';
 import { jobWorkBytes, planJobs, releaseLateJobs, resetJobs, type SumJob, workOff } from './jobs.ts';
 import { type Kernel, pointBytes, SINGLE } from './kernel.ts';
@@ -76,7 +75,7 @@ export async function createGroth16Prover(
 
   function coordinates(point: number, degree: number): bigint[] {
     run.exportNumbers(kernel.constants.q, exported, point, 2 * degree);
-    return Array.from({ length: 2 * degree }, (_, i) => readNumber(kernel.view, exported + 32 * i));
+    return Array.from({ length: 2 * degree }, (_, i) => readField(kernel.view, exported + 32 * i));
   }
 
   let queue: Promise<unknown> = Promise.resolve();
@@ -84,8 +83,8 @@ export async function createGroth16Prover(
   async function prove(witness: Uint8Array, [r, s]: readonly [bigint, bigint]): Promise<ProofCoordinates> {
     checkWitness(witness, wires);
     kernel.bytes(scalars, 32 * wires).set(witness);
-    writeNumber(kernel.view, scalars + 32 * wires, r);
-    writeNumber(kernel.view, scalars + 32 * (wires + 1), s);
+    writeField(kernel.view, scalars + 32 * wires, r);
+    writeField(kernel.view, scalars + 32 * (wires + 1), s);
     resetJobs(kernel, list);
     const helped = helpers?.work();
     // Heard below; without this a thread that ends meanwhile is an unhandled rejection.
@@ -143,7 +142,7 @@ function makeCombination(kernel: Kernel, jobs: readonly SumJob[], delta: number)
         const point = kernel.bytes(at, pointBytes(1));
         if (point.every((byte) => byte === 0)) return;
         kernel.bytes(table + count * pointBytes(1), pointBytes(1)).set(point);
-        writeNumber(kernel.view, scalars + 32 * count, factors[i]!);
+        writeField(kernel.view, scalars + 32 * count, factors[i]!);
         kernel.words(indices, most)[count] = count;
         count++;
       });
@@ -154,22 +153,16 @@ function makeCombination(kernel: Kernel, jobs: readonly SumJob[], delta: number)
   };
 }
 
-function readNumber(view: DataView, at: number): bigint {
-  let value = 0n;
-  for (let word = 3; word >= 0; word--) value = (value << 64n) | view.getBigUint64(at + 8 * word, true);
-  return value;
-}
-
 /** The sums rely on it: a number that is not below r has digits where there is no room. */
 function checkWitness(witness: Uint8Array, wires: number): void {
   const refuse = (why: string) => new GrailError('PROVER_FAILED', `not a witness for this key: ${why}`);
   if (witness.length !== 32 * wires)
     throw refuse(`${wires} wires take ${32 * wires} bytes, not ${witness.length}`);
   const view = new DataView(witness.buffer, witness.byteOffset, witness.byteLength);
-  if (readNumber(view, 0) !== 1n) throw refuse('its first value is not 1');
+  if (readField(view, 0) !== 1n) throw refuse('its first value is not 1');
   const top = Number(FIELD_ORDER >> 224n);
   for (let i = 0; i < wires; i++) {
-    if (view.getUint32(32 * i + 28, true) >= top && readNumber(view, 32 * i) >= FIELD_ORDER) {
+    if (view.getUint32(32 * i + 28, true) >= top && readField(view, 32 * i) >= FIELD_ORDER) {
       throw refuse(`value ${i} is not below r`);
     }
   }

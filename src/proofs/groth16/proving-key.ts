@@ -1,7 +1,6 @@
 import { GrailError } from '../../protocol/errors.ts';
-import { BASE_FIELD } from '../curve.ts';
-import { FIELD_ORDER } from '../fields.ts';
-import { readField } from '../r1cs.ts';
+import { BASE_FIELD, FIELD_ORDER, readField } from '../fields.ts';
+import { type Section, sectionsOf, viewOf } from '../sections.ts';
 import { toMontgomery, writePair } from './field-constants.ts';
 import { type Kernel, PAIR, pointBytes, SINGLE } from './kernel.ts';
 import { type Domain, makeDomain, reversed } from './transform.ts';
@@ -144,24 +143,14 @@ function isZero(bytes: Uint8Array, from: number, length: number): boolean {
   return true;
 }
 
-interface Section {
-  readonly at: number;
-  readonly size: number;
-}
-
 function readHeader(zkey: Uint8Array) {
-  const view = new DataView(zkey.buffer, zkey.byteOffset, zkey.byteLength);
-  // "zkey", little-endian.
-  if (zkey.length < 12 || view.getUint32(0, true) !== 0x79656b7a || view.getUint32(4, true) !== 1) {
-    throw unusable('it is no .zkey file of version 1');
+  let sections: Map<number, Section>;
+  try {
+    sections = sectionsOf(zkey, 'zkey');
+  } catch (error) {
+    throw unusable((error as RangeError).message);
   }
-  const sections = new Map<number, Section>();
-  for (let at = 12; at < zkey.length; ) {
-    const size = at + 12 <= zkey.length ? Number(view.getBigUint64(at + 4, true)) : Number.NaN;
-    if (!(at + 12 + size <= zkey.length)) throw unusable('it is truncated');
-    sections.set(view.getUint32(at, true), { at: at + 12, size });
-    at += 12 + size;
-  }
+  const view = viewOf(zkey);
   for (let id = 1; id <= 9; id++) if (!sections.has(id)) throw unusable(`section ${id} is missing`);
   if (view.getUint32(sections.get(1)!.at, true) !== 1) throw unusable('it is not for Groth16');
   const header = sections.get(2)!;
@@ -206,7 +195,7 @@ function loadMatrices(
   rows: number,
   importNumbers: (field: 'q' | 'r', offsets: Int32Array) => number,
 ): readonly [KernelMatrix, KernelMatrix] {
-  const view = new DataView(zkey.buffer, zkey.byteOffset, zkey.byteLength);
+  const view = viewOf(zkey);
   const count = view.getUint32(section.at, true);
   const first = section.at + 4;
   if (section.size !== 4 + COEFFICIENT_BYTES * count) throw unusable('section 4 has another length');

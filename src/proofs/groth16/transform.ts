@@ -1,5 +1,5 @@
-import { FIELD_ORDER } from '../fields.ts';
-import { inverseMod, toMontgomery, writePair, writePairOf } from './field-constants.ts';
+import { FIELD_ORDER, inverse, power } from '../fields.ts';
+import { toMontgomery, writePair, writePairOf } from './field-constants.ts';
 import { type Kernel, PAIR } from './kernel.ts';
 
 /** A power-of-two domain's tables in the kernel's memory. */
@@ -16,14 +16,6 @@ export interface Domain {
 
 /** The greatest power of two that divides r − 1, and snarkjs' root of unity of that order: 5 is no square. */
 const TWO_ADICITY = 28;
-
-function power(base: bigint, exponent: bigint): bigint {
-  let result = 1n;
-  for (let rest = exponent, square = base; rest > 0n; rest >>= 1n, square = (square * square) % FIELD_ORDER) {
-    if (rest & 1n) result = (result * square) % FIELD_ORDER;
-  }
-  return result;
-}
 
 /** The 2^bits-th root of unity that snarkjs uses, bits ≤ 28. */
 export function rootOfUnity(bits: number): bigint {
@@ -58,9 +50,9 @@ export function makeDomain(kernel: Kernel, size: number): Domain {
     return out;
   };
   const roots = lists(rootOfUnity);
-  const inverseRoots = lists((order) => inverseMod(rootOfUnity(order), FIELD_ORDER));
+  const inverseRoots = lists((order) => inverse(rootOfUnity(order)));
   const shifts = kernel.allocate((size / 2) * PAIR);
-  powers(shifts, inverseMod(BigInt(size), FIELD_ORDER), rootOfUnity(bits + 1), size);
+  powers(shifts, inverse(BigInt(size)), rootOfUnity(bits + 1), size);
   const order = kernel.allocate(4 * size);
   kernel.words(order, size).set(Uint32Array.from({ length: size }, (_, i) => reversed(i, bits)));
   return { size, roots, inverseRoots, shifts, order };

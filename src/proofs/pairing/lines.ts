@@ -35,6 +35,9 @@ const PSI_Y = [
   3505843767911556378687030309984248845540243509899259641013678093033130930403n,
 ] as const;
 
+/** Addresses of nine elements of F_q². */
+type Scratch = readonly [number, number, number, number, number, number, number, number, number];
+
 /** Makes the lines of points of the twist. Holds its constants and scratch for as long as the engine lives. */
 export class LineMaker {
   readonly #engine: Engine;
@@ -48,7 +51,7 @@ export class LineMaker {
   readonly #psi: number;
   readonly #psi2: number;
   readonly #psi3: number;
-  readonly #scratch: readonly number[];
+  readonly #scratch: Scratch;
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -66,7 +69,8 @@ export class LineMaker {
     this.#psi = engine.alloc(G2_AFFINE);
     this.#psi2 = engine.alloc(G2_AFFINE);
     this.#psi3 = engine.alloc(G2_AFFINE);
-    this.#scratch = Array.from({ length: 9 }, () => engine.alloc(F2));
+    const room = () => engine.alloc(F2);
+    this.#scratch = [room(), room(), room(), room(), room(), room(), room(), room(), room()];
   }
 
   /**
@@ -114,7 +118,7 @@ export class LineMaker {
   #endsInGroup(): boolean {
     const { fn } = this.#engine;
     const [x, y, z] = [this.#walk, this.#walk + F2, this.#walk + 2 * F2];
-    const expected = this.#scratch[0]!;
+    const [expected] = this.#scratch;
     if (fn.f2m_isZero(z) !== 0) return false;
     fn.f2m_mul(this.#psi3, z, expected);
     if (fn.f2m_eq(expected, x) === 0) return false;
@@ -139,17 +143,7 @@ export class LineMaker {
   #double(line: number): void {
     const { fn } = this.#engine;
     const [x, y, z] = [this.#walk, this.#walk + F2, this.#walk + 2 * F2];
-    const [a, b, c, e, f, g, h, i, t] = this.#scratch as [
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
+    const [a, b, c, e, f, g, h, i, t] = this.#scratch;
     fn.f2m_mul(x, y, a); // XY
     fn.f2m_square(y, b); // Y²
     fn.f2m_square(z, c); // Z²
@@ -188,16 +182,7 @@ export class LineMaker {
   #add(p: number, line: number): void {
     const { fn } = this.#engine;
     const [x, y, z] = [this.#walk, this.#walk + F2, this.#walk + 2 * F2];
-    const [d, e, f, g, h, i, j, t] = this.#scratch as [
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
+    const [d, e, f, g, h, i, j, t] = this.#scratch;
     fn.f2m_mul(p, z, d);
     fn.f2m_sub(x, d, d); // D = X − x·Z
     fn.f2m_mul(p + F2, z, e);
