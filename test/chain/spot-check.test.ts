@@ -1,16 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compileSolidity } from '../../contracts/compile.ts';
 import { exportVerifier } from '../../src/chain/export-verifier.ts';
-import type { Policy } from '../../src/policy/architecture.ts';
-import { trace } from '../../src/policy/forward.ts';
-import { policyRoot } from '../../src/policy/snapshot.ts';
 import { loadArtefacts } from '../../src/proofs/artefacts.ts';
-import { foldPolicy } from '../../src/proofs/fold.ts';
 import { createProver } from '../../src/proofs/prove.ts';
-import { contextElement, type ProofContext, traceDigest } from '../../src/proofs/statement.ts';
+import { contextElement } from '../../src/proofs/statement.ts';
 import type { CircuitSpec, StepStatement } from '../../src/proofs/types.ts';
-import { publicInputs, publicSignals, witnessInput } from '../../src/proofs/witness-input.ts';
+import { witnessInput } from '../../src/proofs/witness-input.ts';
 import { CARTPOLE, mlp, randomPolicy, randomSteps, Seeded } from '../helpers/steps.ts';
+import { openedBy, type Told, toldContext, toldSignals } from '../helpers/told.ts';
 import { type Anvil, startAnvil } from '../support/anvil.ts';
 import { type Deployed, deploy, encode, outcome } from '../support/contract.ts';
 
@@ -30,35 +27,8 @@ const policy = randomPolicy(spec.architecture, random);
 const other = randomPolicy(spec.architecture, random);
 const steps = randomSteps(policy, spec.stepsPerProof, random);
 const rho = 0x1234567890abcdef1234567890abcdefn;
-const context: ProofContext = {
-  genesisHash: new Uint8Array(32).fill(1),
-  policyRoot: policyRoot(policy),
-  window: 5,
-  miner: new Uint8Array(20).fill(2),
-  part: 0,
-  challenges: steps.map((_, step) => ({ slot: 0, step })),
-  observations: steps.map(({ observation }) => observation),
-};
-
-/** The public signals that someone makes who replayed the steps and knows their policy. */
-function signals(
-  told: { policy?: Policy; steps?: StepStatement[]; rho?: bigint; context?: ProofContext } = {},
-) {
-  const at = told.rho ?? rho;
-  return publicSignals(
-    publicInputs({
-      spec,
-      rho: at,
-      folds: foldPolicy(told.policy ?? policy, at),
-      context: contextElement(told.context ?? context),
-      traceDigest: traceDigest(
-        spec.architecture,
-        steps.map(({ observation }) => trace(policy, observation)),
-      ),
-      steps: told.steps ?? steps,
-    }),
-  );
-}
+const context = toldContext(policy, steps);
+const truth: Told = { policy, steps, rho, context, opened: openedBy(policy, steps) };
 
 let node: Anvil;
 let verifier: Deployed;
@@ -82,8 +52,9 @@ const verify = (told: readonly bigint[]) => outcome(verifier, encode(verifier, '
 
 describe('the contract of a spot check', () => {
   test('accepts a proof of the steps that were taken, with three signals', async () => {
-    expect(signals()).toHaveLength(3);
-    expect(await verify(signals())).toBe('true');
+    const signals = toldSignals(spec, truth);
+    expect(signals).toHaveLength(3);
+    expect(await verify(signals)).toBe('true');
   });
 
   const [first, ...rest] = steps as [StepStatement, ...StepStatement[]];
@@ -94,6 +65,6 @@ describe('the contract of a spot check', () => {
     ['another miner', { context: { ...context, miner: new Uint8Array(20).fill(3) } }],
     ['another step', { context: { ...context, challenges: [...context.challenges].reverse() } }],
   ])('refuses it for %s', async (_, told) => {
-    expect(await verify(signals(told))).toBe('ProofInvalid()');
+    expect(await verify(toldSignals(spec, { ...truth, ...told }))).toBe('ProofInvalid()');
   });
 });

@@ -48,6 +48,15 @@ export function mlp(layers: readonly (readonly [number, number, number])[], acti
   };
 }
 
+/** The network of the vectors in docs/PROTOCOL.md, Proof: 3-4-2. */
+export const SMALL_MLP = mlp(
+  [
+    [3, 5, 500],
+    [4, 3, 60],
+  ],
+  2,
+);
+
 /** The demo's network: 4-32-32-2. */
 export const CARTPOLE = mlp(
   [

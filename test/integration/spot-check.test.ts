@@ -3,17 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Policy } from '../../src/policy/architecture.ts';
-import { trace } from '../../src/policy/forward.ts';
 import { policyRoot } from '../../src/policy/snapshot.ts';
 import { type Artefacts, loadArtefacts } from '../../src/proofs/artefacts.ts';
-import { foldPolicy } from '../../src/proofs/fold.ts';
 import { createProver, type Prover } from '../../src/proofs/prove.ts';
-import { contextElement, type ProofContext, traceDigest } from '../../src/proofs/statement.ts';
+import { contextElement } from '../../src/proofs/statement.ts';
 import type { CircuitSpec, StepStatement } from '../../src/proofs/types.ts';
 import { createVerifier, type ProofVerifier } from '../../src/proofs/verify.ts';
-import { publicInputs, publicSignals, witnessInput } from '../../src/proofs/witness-input.ts';
+import { witnessInput } from '../../src/proofs/witness-input.ts';
 import { expectCode } from '../helpers/expect-code.ts';
 import { mlp, randomPolicy, randomSteps, Seeded } from '../helpers/steps.ts';
+import { openedBy, type Told, toldContext, toldSignals } from '../helpers/told.ts';
 import { network } from '../support/architectures.ts';
 
 /**
@@ -32,29 +31,11 @@ const policy = randomPolicy(architecture, random);
 const other = randomPolicy(architecture, random);
 const steps = randomSteps(policy, 2, random);
 const rho = 0x1234567890abcdef1234567890abcdefn;
-const context: ProofContext = {
-  genesisHash: new Uint8Array(32).fill(1),
-  policyRoot: policyRoot(policy),
-  window: 5,
-  miner: new Uint8Array(20).fill(2),
-  part: 0,
-  challenges: [
-    { slot: 0, step: 3 },
-    { slot: 1, step: 9 },
-  ],
-  observations: steps.map(({ observation }) => observation),
-};
-
-/** What a verifier would make of a statement. */
-interface Told {
-  readonly policy: Policy;
-  readonly steps: readonly StepStatement[];
-  readonly rho: bigint;
-  readonly context: ProofContext;
-  /** Steps whose accumulators were opened. */
-  readonly opened: readonly StepStatement[];
-}
-const truth: Told = { policy, steps, rho, context, opened: steps };
+const context = toldContext(policy, steps, [
+  { slot: 0, step: 3 },
+  { slot: 1, step: 9 },
+]);
+const truth: Told = { policy, steps, rho, context, opened: openedBy(policy, steps) };
 
 const [first, second] = steps as [StepStatement, StepStatement];
 const changedObservation = first.observation.with(0, first.observation[0] === 5 ? 6 : 5);
@@ -63,7 +44,7 @@ const changes: readonly (readonly [what: string, told: Partial<Told>])[] = [
   ['another observation', { steps: [{ ...first, observation: changedObservation }, second] }],
   ['another noise', { steps: [{ ...first, noise: first.noise.with(0, first.noise[0]! ^ 1) }, second] }],
   ['the steps swapped', { steps: [second, first] }],
-  ['another opening', { opened: [{ ...first, observation: changedObservation }, second] }],
+  ['another opening', { opened: openedBy(policy, [{ ...first, observation: changedObservation }, second]) }],
   ['another rho', { rho: rho + 1n }],
   ['another policy’s folds', { policy: other }],
   ['another window', { context: { ...context, window: 6 } }],
@@ -87,23 +68,6 @@ describe.each(['folds', 'digest'] as const)('a spot check of variant %s', (varia
   let verifier: ProofVerifier;
   let proof: Uint8Array;
 
-  /** Public signals of a statement, made from what the verifier holds. */
-  function signals(told: Told): bigint[] {
-    return publicSignals(
-      publicInputs({
-        spec,
-        rho: told.rho,
-        folds: foldPolicy(told.policy, told.rho),
-        context: contextElement(told.context),
-        traceDigest: traceDigest(
-          architecture,
-          told.opened.map(({ observation }) => trace(policy, observation)),
-        ),
-        steps: told.steps,
-      }),
-    );
-  }
-
   beforeAll(async () => {
     cache = await mkdtemp(join(tmpdir(), 'grail-spot-check-'));
     artefacts = await loadArtefacts(spec, { cacheDirectory: cache });
@@ -113,7 +77,7 @@ describe.each(['folds', 'digest'] as const)('a spot check of variant %s', (varia
       witnessInput({ spec, policy, rho, context: contextElement(context), steps }),
     );
     proof = made.proof;
-    expect(made.publicSignals).toEqual(signals(truth));
+    expect(made.publicSignals).toEqual(toldSignals(spec, truth));
   }, 300_000);
 
   afterAll(async () => {
@@ -122,11 +86,11 @@ describe.each(['folds', 'digest'] as const)('a spot check of variant %s', (varia
   });
 
   test('holds for its own statement', async () => {
-    await verifier.verify(signals(truth), proof);
+    await verifier.verify(toldSignals(spec, truth), proof);
   });
 
   test.each(changes)('fails for %s', async (_what, change) => {
-    await expectCode('PROOF_INVALID', verifier.verify(signals({ ...truth, ...change }), proof));
+    await expectCode('PROOF_INVALID', verifier.verify(toldSignals(spec, { ...truth, ...change }), proof));
   });
 
   test('is of its own variant', async () => {
@@ -147,20 +111,7 @@ describe('a spot check of a convolution', () => {
   const policy = randomPolicy(convolutional, random);
   const steps = randomSteps(policy, 2, random);
   const [first, second] = steps as [StepStatement, StepStatement];
-  const signals = (told: { policy: Policy; steps: readonly StepStatement[] }) =>
-    publicSignals(
-      publicInputs({
-        spec,
-        rho,
-        folds: foldPolicy(told.policy, rho),
-        context: contextElement(context),
-        traceDigest: traceDigest(
-          convolutional,
-          steps.map(({ observation }) => trace(policy, observation)),
-        ),
-        steps: told.steps,
-      }),
-    );
+  const truth: Told = { policy, steps, rho, context, opened: openedBy(policy, steps) };
   const kernel = policy.layers[0]!;
   const other: Policy = {
     ...policy,
@@ -184,15 +135,15 @@ describe('a spot check of a convolution', () => {
       const made = await prover.prove(
         witnessInput({ spec, policy, rho, context: contextElement(context), steps }),
       );
-      expect(made.publicSignals).toEqual(signals({ policy, steps }));
-      await verifier.verify(signals({ policy, steps }), made.proof);
+      expect(made.publicSignals).toEqual(toldSignals(spec, truth));
+      await verifier.verify(toldSignals(spec, truth), made.proof);
       const seen = first.observation.with(49, first.observation[49] === 5 ? 6 : 5);
       for (const told of [
-        { policy, steps: [{ ...first, action: (first.action + 1) % 3 }, second] },
-        { policy, steps: [{ ...first, observation: seen }, second] },
-        { policy: other, steps },
+        { ...truth, steps: [{ ...first, action: (first.action + 1) % 3 }, second] },
+        { ...truth, steps: [{ ...first, observation: seen }, second] },
+        { ...truth, policy: other },
       ]) {
-        await expectCode('PROOF_INVALID', verifier.verify(signals(told), made.proof));
+        await expectCode('PROOF_INVALID', verifier.verify(toldSignals(spec, told), made.proof));
       }
     } finally {
       await prover.close();

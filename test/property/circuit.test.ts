@@ -17,7 +17,7 @@ import { circuitLayout, NOISE_MAX, NOISE_MIN } from '../../src/proofs/widths.ts'
 import { publicInputs, publicSignals, witnessInput } from '../../src/proofs/witness-input.ts';
 import { compileCircuit, type TestCircuit } from '../helpers/circuit.ts';
 import { adaptiveTrace, shifted } from '../helpers/claims.ts';
-import { CARTPOLE, honestStep, mlp, randomPolicy, randomSteps, Seeded } from '../helpers/steps.ts';
+import { CARTPOLE, honestStep, mlp, randomPolicy, randomSteps, Seeded, SMALL_MLP } from '../helpers/steps.ts';
 import { network, SMALL_CONVOLUTIONS } from '../support/architectures.ts';
 
 /** Steps of each network that are proven; every other action of them is tried as well. */
@@ -29,13 +29,7 @@ const counted = { steps: 0, claims: 0, falseRejects: 0, falseAccepts: 0 };
 const NETWORKS: { title: string; architecture: Architecture; stepsPerProof: number; variant?: 'digest' }[] = [
   {
     title: '3-4-2',
-    architecture: mlp(
-      [
-        [3, 5, 500],
-        [4, 3, 60],
-      ],
-      2,
-    ),
+    architecture: SMALL_MLP,
     stepsPerProof: 2,
   },
   {
@@ -65,13 +59,7 @@ const NETWORKS: { title: string; architecture: Architecture; stepsPerProof: numb
   },
   {
     title: '3-4-2 with the fold digest',
-    architecture: mlp(
-      [
-        [3, 5, 500],
-        [4, 3, 60],
-      ],
-      2,
-    ),
+    architecture: SMALL_MLP,
     stepsPerProof: 2,
     variant: 'digest',
   },

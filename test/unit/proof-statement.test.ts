@@ -8,15 +8,9 @@ import { contextElement, statementDigest, traceDigest } from '../../src/proofs/s
 import type { CircuitSpec } from '../../src/proofs/types.ts';
 import { circuitLayout, layerWidths, packFields } from '../../src/proofs/widths.ts';
 import { publicInputs, publicSignals, witnessInput } from '../../src/proofs/witness-input.ts';
-import { CARTPOLE, mlp, randomPolicy, randomSteps, Seeded } from '../helpers/steps.ts';
+import { CARTPOLE, mlp, randomPolicy, randomSteps, Seeded, SMALL_MLP } from '../helpers/steps.ts';
 
-const ARCHITECTURE = mlp(
-  [
-    [3, 5, 500],
-    [4, 3, 60],
-  ],
-  2,
-);
+const ARCHITECTURE = SMALL_MLP;
 const code = (value: string) => expect.objectContaining({ code: value });
 
 function fill(byte: number, length = 32): Uint8Array {
