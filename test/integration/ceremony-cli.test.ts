@@ -2,9 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { run } from '../../src/cli/run.ts';
 import { createCeremony } from '../../src/proofs/ceremony/create.ts';
 import { readTranscript } from '../../src/proofs/ceremony/transcript.ts';
+import { runHere } from '../helpers/run-here.ts';
 import { endSnarkjs, makePhaseOne, SMALL_CIRCUIT } from '../helpers/small-ceremony.ts';
 
 let folder: string;
@@ -20,16 +20,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function grail(...args: string[]) {
-  const [out, err]: string[][] = [[], []];
-  const code = await run(['ceremony', ...args], {
-    signal: new AbortController().signal,
-    out: (line) => out!.push(line),
-    err: (line) => err!.push(line),
-    env: {},
-  });
-  return { code, out: out!, err: err! };
-}
+const grail = (...args: string[]) => runHere(['ceremony', ...args]);
 
 describe('grail ceremony', () => {
   test.each([

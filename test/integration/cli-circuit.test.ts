@@ -2,13 +2,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { run } from '../../src/cli/run.ts';
 import { columns } from '../../src/cli/text.ts';
 import { recipe } from '../../src/params/recipes.ts';
 import { generateCircuit } from '../../src/proofs/circuit.ts';
 import { circuitCost } from '../../src/proofs/cost.ts';
 import type { KeyFile } from '../../src/proofs/key-file.ts';
 import { parseVerificationKey, verificationKeyHash } from '../../src/proofs/verification-key.ts';
+import { printedJson, runHere } from '../helpers/run-here.ts';
 import { mlp } from '../helpers/steps.ts';
 
 const NETWORK = mlp([[2, 4, 77]], 2);
@@ -31,26 +31,20 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** Runs `grail circuit …` in this process. */
-async function circuit(...args: string[]) {
-  const out: string[] = [];
-  const err: string[] = [];
-  const code = await run(['circuit', ...args], {
-    signal: new AbortController().signal,
-    out: (line) => out.push(line),
-    err: (line) => err.push(line),
-    env: {},
-  });
-  return { code, out, err, json: () => JSON.parse(out.at(-1)!) };
-}
+/** Runs `grail circuit …`. */
+const circuit = (...args: string[]) => runHere(['circuit', ...args]);
 
 describe('grail circuit info', () => {
   test('counts the constraints of an environment’s recipe, by part', async () => {
     const { architecture, stepsPerProof } = recipe('CartPole-v1', 'ppo');
     const spec = { architecture, stepsPerProof, variant: 'folds' } as const;
-    const { code, json } = await circuit('info', '--environment', 'cartpole', '--json');
-    expect(code).toBe(0);
-    expect(json()).toMatchObject({ name: generateCircuit(spec).name, spec, ...circuitCost(spec) });
+    const printed = await circuit('info', '--environment', 'cartpole', '--json');
+    expect(printed.code).toBe(0);
+    expect(printedJson(printed)).toMatchObject({
+      name: generateCircuit(spec).name,
+      spec,
+      ...circuitCost(spec),
+    });
   });
 
   test('shows them on at most 110 columns, the sum and the share of each', async () => {
@@ -106,7 +100,7 @@ describe('grail circuit build', () => {
     const first = await circuit(...args);
     expect(first.code).toBe(0);
     expect(first.err.some((line) => line.startsWith('compiling'))).toBe(true);
-    const made = first.json();
+    const made = printedJson(first);
     const spec = { architecture: NETWORK, stepsPerProof: 2, variant: 'folds' } as const;
     expect(made).toMatchObject({ name: generateCircuit(spec).name, keys: 'insecure-dev', spec });
     const committed = JSON.parse(readFileSync(made.files.committed, 'utf8')) as KeyFile;
@@ -115,7 +109,7 @@ describe('grail circuit build', () => {
     );
     const second = await circuit(...args);
     expect(second.err).toEqual([]);
-    expect(second.json().verificationKeyHash).toBe(made.verificationKeyHash);
+    expect(printedJson(second).verificationKeyHash).toBe(made.verificationKeyHash);
   }, 120_000);
 });
 
@@ -125,7 +119,7 @@ describe('grail circuit contract', () => {
       ...['build', '--architecture', file, '--steps', '2', '--variant', 'digest'],
       ...['--commit-key', join(folder, 'keys'), '--json'],
     );
-    const { committed } = built.json().files;
+    const { committed } = printedJson(built).files;
     const refused = await circuit('contract', '--key', committed);
     expect([refused.code, refused.out]).toEqual([1, []]);
     expect(refused.err.join('\n')).toContain('KEY_INSECURE');
@@ -133,7 +127,7 @@ describe('grail circuit contract', () => {
     const { code, out } = await circuit(...args);
     expect(code).toBe(0);
     expect(out).toContain('contract Spot is ProofVerifier {');
-    expect(out.join('\n')).toContain(built.json().verificationKeyHash);
+    expect(out.join('\n')).toContain(printedJson(built).verificationKeyHash);
   }, 120_000);
 
   test('needs the key file', async () => {

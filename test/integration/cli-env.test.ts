@@ -15,24 +15,15 @@ import { encodeAnchor, encodePatch } from '../../src/pulse/index.ts';
 import type { VerdictBody } from '../../src/replica/bodies.ts';
 import { GRAIL_MAIN } from '../helpers/grail-process.ts';
 import { TestNetwork, tinyGenesis } from '../helpers/network.ts';
+import { printedJson, runHere } from '../helpers/run-here.ts';
 import { balancingPolicy, CARTPOLE_MLP, QUANTISER, randomPolicy } from '../support/policies.ts';
 
-/** Runs `grail env …` in this process, whose stdout it does not touch. */
+/** Runs `grail env …`. */
 async function env(...args: string[]) {
-  const out: string[] = [];
-  const err: string[] = [];
-  const code = await run(['env', ...args], {
-    signal: new AbortController().signal,
-    out: (line) => out.push(line),
-    err: (line) => err.push(line),
-    // No terminal that could be drawn on, wherever this test runs.
-    env: { TERM: 'dumb' },
-  });
+  // No terminal that could be drawn on, wherever this test runs.
+  const { code, out, err } = await runHere(['env', ...args], { TERM: 'dumb' });
   return { code, out, err: err.join('\n'), text: out.join('\n') };
 }
-
-/** The object that a command printed. */
-const json = ({ out }: { out: readonly string[] }) => JSON.parse(out.at(-1)!);
 
 describe('grail env list', () => {
   test('shows every environment on at most 100 columns', async () => {
@@ -43,7 +34,7 @@ describe('grail env list', () => {
   });
 
   test('--json gives shape, actions and limit of each', async () => {
-    const { environments } = json(await env('list', '--json'));
+    const { environments } = printedJson(await env('list', '--json'));
     expect(environments.map(({ id }: { id: string }) => id)).toEqual(environmentIds);
     expect(environments[0]).toMatchObject({
       id: 'CartPole-v1',
@@ -68,7 +59,7 @@ describe('grail env describe', () => {
   );
 
   test('--json gives observed values, actions and recipes', async () => {
-    const described = json(await env('describe', 'breakout', '--json'));
+    const described = printedJson(await env('describe', 'breakout', '--json'));
     expect(described).toMatchObject({
       id: 'MinAtar/Breakout-v1',
       shape: [10, 10, 4],
@@ -89,7 +80,7 @@ describe('grail env describe', () => {
     expect([code, out]).toEqual([1, []]);
     expect(err).toMatch(/^NOT_FOUND: /);
     for (const id of candidates) expect(err).toContain(id);
-    const { error } = json(await env('describe', name, '--json'));
+    const { error } = printedJson(await env('describe', name, '--json'));
     expect(error).toMatchObject({ code: 'NOT_FOUND', details: { got: name, candidates } });
   });
 });
@@ -126,7 +117,7 @@ describe('grail env play', () => {
     async (id) => {
       const played = await env('play', id, '--seed', '3', '--steps', '3000', '--json');
       expect([played.code, played.out.length]).toEqual([0, 1]);
-      const episode = json(played);
+      const episode = printedJson(played);
       expect(episode).toMatchObject({ environment: id, seed: 3, policy: 'random' });
       expect(episode.actions).toHaveLength(episode.steps);
       expect(['terminated', 'truncated', 'limit']).toContain(episode.end);
@@ -134,7 +125,7 @@ describe('grail env play', () => {
   );
 
   test('random actions are uniform', async () => {
-    const { actions } = json(await env('play', 'freeway', '--json')) as { actions: number[] };
+    const { actions } = printedJson(await env('play', 'freeway', '--json')) as { actions: number[] };
     expect(actions).toHaveLength(2501);
     // 833.7 of each are expected, with a standard deviation of 23.6.
     for (let action = 0; action < 3; action++) {
@@ -214,7 +205,7 @@ describe('grail env play --policy DIR', () => {
 
   test('plays the newest policy, in the environment of the network', async () => {
     const { directory } = network;
-    expect(json(await env('play', '--policy', directory, '--json'))).toMatchObject({
+    expect(printedJson(await env('play', '--policy', directory, '--json'))).toMatchObject({
       environment: 'CartPole-v1',
       policy: { directory, version: 1 },
       return: 500,
@@ -224,7 +215,7 @@ describe('grail env play --policy DIR', () => {
 
   test('plays the version that is asked for, by the same seed the same way', async () => {
     const args = ['play', 'cartpole', '--policy', network.directory, '--version', '0', '--json'];
-    const [one, same] = [json(await env(...args)), json(await env(...args))];
+    const [one, same] = [printedJson(await env(...args)), printedJson(await env(...args))];
     expect(one).toMatchObject({ policy: { version: 0 }, end: 'terminated' });
     expect(same).toEqual(one);
   });

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createKeystore } from '../../src/cli/keystore.ts';
-import { run } from '../../src/cli/run.ts';
 import type { Genesis } from '../../src/params/genesis.ts';
 import { lockFile } from '../../src/storage/lock.ts';
 import { createGateway } from '../../verifier/gateway.ts';
 import { named, TestNetwork } from '../helpers/network.ts';
+import { printedJson, runHere } from '../helpers/run-here.ts';
 import { mineableGenesis } from '../support/mining.ts';
 
 /** `grail miner` up to its first window: what it refuses before it spends anything. */
@@ -36,18 +36,11 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function miner(...args: string[]): Promise<{ code: number; error: string; lines: string[] }> {
-  const lines: string[] = [];
-  let last = '';
-  const code = await run(['miner', '--verifier', url, '--keystore', keystore, '--json', ...args], {
-    signal: new AbortController().signal,
-    out: (line) => {
-      last = line;
-    },
-    err: (line) => lines.push(line),
-    env: { GRAIL_PASSWORD: 'password' },
-  });
-  return { code, error: (JSON.parse(last) as { error: { code: string } }).error.code, lines };
+async function miner(...args: string[]) {
+  const all = ['miner', '--verifier', url, '--keystore', keystore, '--json', ...args];
+  const printed = await runHere(all, { GRAIL_PASSWORD: 'password' });
+  const { error } = printedJson(printed) as { error: { code: string } };
+  return { code: printed.code, error: error.code, lines: printed.err };
 }
 
 describe('grail miner refuses', () => {
