@@ -163,7 +163,7 @@ const digests = new WeakMap<PolicyFolds, bigint>();
 
 /**
  * Digest of the circuit's fold vectors: the fold sponge over all of them. In every window's ledger entry. Computed once of the
- * same folds, whose proofs all ask for it: 60 ms for a thousand elements.
+ * same folds, as all proofs of a window ask for it.
  */
 export function foldDigest(folds: PolicyFolds): bigint {
   const digest = digests.get(folds) ?? digestElements('fold', folds.circuit);
