@@ -82,6 +82,11 @@ function kernels() {
     '/** assembly/bn254/, compiled: base64. Made by `npm run build:kernels`; a test compiles it again and compares. */',
     `export const BINARY =\n  '${prover}';`,
   ]);
+  const pulse = kernel(join('assembly', 'pulse', 'index.ts'), [...simd, '-O2']);
+  compareOrWrite(join('src', 'pulse', 'binary.ts'), [
+    '/** assembly/pulse/, compiled: base64. Made by `npm run build:kernels`; a test compiles it again and compares. */',
+    `export const BINARY =\n  '${pulse}';`,
+  ]);
 }
 
 function compareOrWrite(name, lines) {

@@ -13,7 +13,7 @@ import { type Hex, toHex, u32, u64 } from '../src/protocol/bytes.ts';
 import { GrailError } from '../src/protocol/errors.ts';
 import { sha256, tag } from '../src/protocol/hash.ts';
 import { Identity } from '../src/protocol/identity.ts';
-import { encodeAnchor } from '../src/pulse/index.ts';
+import { encodePolicyAnchor } from '../src/pulse/index.ts';
 import { initialise, trainerStateRoot } from '../src/training/index.ts';
 
 /** What a devnet is made from. */
@@ -68,7 +68,7 @@ export async function makeDevnet(options: DevnetOptions): Promise<Devnet> {
   const { architecture, quantiser, algorithm, groupSize, stepsPerProof } = settings;
   const initialSeed = toHex(secret('initial'));
   const { policy, state } = initialise({ architecture, quantiser, algorithm, groupSize, initialSeed });
-  const anchor = encodeAnchor(policy);
+  const anchor = encodePolicyAnchor(policy);
   const spec: CircuitSpec = { architecture, stepsPerProof, variant: 'folds' };
   const keyFile = options.keyFile === undefined ? null : await readKeyOf(spec, options.keyFile);
   const key = keyFile ?? (await loadVerificationKey(spec, options.artefacts));

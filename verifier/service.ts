@@ -7,6 +7,7 @@ import { LocalBeacon } from '../src/protocol/beacon.ts';
 import { toHex } from '../src/protocol/bytes.ts';
 import { GrailError } from '../src/protocol/errors.ts';
 import { Identity } from '../src/protocol/identity.ts';
+import { anchorDebt } from '../src/replica/anchor-debt.ts';
 import { genesisOf } from '../src/replica/genesis-of.ts';
 import { type JudgeStart, replayedStart, storedPolicies } from '../src/replica/load-judge.ts';
 import { NetworkState } from '../src/replica/state.ts';
@@ -121,7 +122,7 @@ async function judgeStart(
   const cached = await directory.trainerState(newest.version);
   if (cached !== null && toHex(trainerStateRootOfBytes(cached)) === newest.trainerStateRoot) {
     const policies = await storedPolicies(state.versions, directory.blobs, genesis);
-    return { version: newest.version, policies, trainerState: cached };
+    return { version: newest.version, policies, trainerState: cached, debt: anchorDebt(state.versions) };
   }
   if (newest.version > 0) {
     log.warn('no trainer state at the newest verdict: training again from the ledger', {

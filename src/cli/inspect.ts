@@ -16,7 +16,7 @@ import { publicInputs, publicSignals } from '../proofs/witness-input.ts';
 import { fromHex, type Hex } from '../protocol/bytes.ts';
 import { describeRejection, GrailError } from '../protocol/errors.ts';
 import { minerSeeds } from '../protocol/seeds.ts';
-import { inspectPatch } from '../pulse/index.ts';
+import { byteSource, readHeader } from '../pulse/index.ts';
 import { genesisOf } from '../replica/genesis-of.ts';
 import { storedPolicies } from '../replica/load-judge.ts';
 import { type CommitCheck, checkCommit } from '../replica/replay.ts';
@@ -326,11 +326,11 @@ async function inspectPatchOf(network: Network, selection: Selection): Promise<V
     (sum, { changedWeights, changedBiases }) => sum + changedWeights + changedBiases,
     0,
   );
-  const summary = inspectPatch(bytes);
+  const { headerBytes } = readHeader(byteSource(bytes));
   return {
-    data: { version, hash: patch.hash, bytes: bytes.length, layers, summary },
+    data: { version, hash: patch.hash, bytes: bytes.length, headerBytes, layers },
     lines: [
-      `patch to version ${version}: ${bytes.length} bytes, blob ${patch.hash}`,
+      `patch to version ${version}: ${bytes.length} bytes, ${headerBytes} of them its header, blob ${patch.hash}`,
       `from ${versions[version - 1]!.policyRoot}`,
       `to   ${chosen.policyRoot}`,
       ...layers.map(
@@ -339,7 +339,7 @@ async function inspectPatchOf(network: Network, selection: Selection): Promise<V
       ),
       all === 0
         ? 'nothing changed'
-        : `${((8 * bytes.length) / all).toFixed(1)} bits for each of ${all} changes`,
+        : `${((8 * (bytes.length - headerBytes)) / all).toFixed(1)} bits for each of ${all} changes, the header apart`,
     ],
   };
 }

@@ -114,7 +114,7 @@ export const genesisSchema = z.strictObject({
   challengesPerMiner: z.int().min(1).max(4096),
   lag: z.int().min(0).max(8),
   maxSlots: z.int().min(1).max(65_536),
-  /** Windows between anchors (full policies) of the patch chain. */
+  /** Versions after which an anchor (a whole policy) follows at the latest. */
   anchorEvery: z.int().min(1).max(65_536),
   /** E: the most that a window credits, in base units. */
   emission: z.int().min(0),

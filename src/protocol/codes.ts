@@ -210,10 +210,40 @@ export const CODES = {
     status: 409,
     doc: 'The patched policy is not the one that was promised.',
   },
+  PATCH_HISTORY_MISMATCH: {
+    fault: 'reject',
+    status: 409,
+    doc: 'The patch was coded with a history of changes that the receiver does not hold.',
+  },
+  TENSORS_INVALID: {
+    fault: 'reject',
+    status: 400,
+    doc: 'A tensor file is not a sound safetensors file of supported types.',
+  },
   PATCH_CHAIN_BROKEN: {
     fault: 'retry',
     status: 404,
     doc: 'No sequence of patches and anchors leads to the policy.',
+  },
+  MANIFEST_INVALID: {
+    fault: 'reject',
+    status: 400,
+    doc: 'A PULSE manifest is malformed, unsigned or not of the publisher that the receiver trusts.',
+  },
+  MANIFEST_OUT_OF_ORDER: {
+    fault: 'reject',
+    status: 409,
+    doc: 'A PULSE log is reordered, spliced or has a gap: its manifests do not follow one from the other.',
+  },
+  MANIFEST_FORKED: {
+    fault: 'reject',
+    status: 409,
+    doc: 'A PULSE log has another manifest where the receiver saw one: the publisher signed two.',
+  },
+  MANIFEST_ROLLED_BACK: {
+    fault: 'retry',
+    status: 409,
+    doc: 'A PULSE log ends before what the receiver has seen or holds: it is old.',
   },
 
   // Storage, ledger and audit

@@ -9,7 +9,7 @@ import type { Code } from '../protocol/codes.ts';
 import { type Details, GrailError } from '../protocol/errors.ts';
 import { sha256 } from '../protocol/hash.ts';
 import { CLOSERS } from '../protocol/phases.ts';
-import { encodeAnchor } from '../pulse/index.ts';
+import { encodePolicyAnchor } from '../pulse/index.ts';
 import type { BlobStore } from '../storage/blobs.ts';
 import type { Trainer } from '../training/index.ts';
 import type { FoldBody, VerdictBody } from './bodies.ts';
@@ -89,7 +89,7 @@ class Audit {
   async everything(): Promise<void> {
     const { genesis, ledger } = this.#parts;
     ledger.checkStorage();
-    const anchor = toHex(sha256(encodeAnchor(this.#judge.policy(0))));
+    const anchor = toHex(sha256(encodePolicyAnchor(this.#judge.policy(0))));
     if (anchor !== genesis.initialAnchor) {
       throw new GrailError('GENESIS_INVALID', 'initialAnchor is not the anchor of policy 0', {
         expected: anchor,

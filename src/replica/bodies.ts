@@ -47,7 +47,7 @@ export const updateSchema = z.strictObject({
   policyRoot: hash32Schema,
   trainerStateRoot: hash32Schema,
   patch: blobSchema,
-  /** Every `anchorEvery` versions; null otherwise. */
+  /** When the patches since the last one took its bytes, and at the latest after `anchorEvery` versions; else null. */
   anchor: blobSchema.nullable(),
   /** Bytes of the whole policy, uncompressed. */
   fullBytes: z.int().min(0),

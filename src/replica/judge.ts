@@ -8,13 +8,14 @@ import { type Opening, openChallenges } from '../proofs/opening.ts';
 import { type Hex, toHex, u64 } from '../protocol/bytes.ts';
 import { GrailError, type Rejection } from '../protocol/errors.ts';
 import { networkHash, sha256 } from '../protocol/hash.ts';
-import { encodeAnchor, encodePatch } from '../pulse/index.ts';
+import { encodePolicyAnchor, encodePolicyPatch } from '../pulse/index.ts';
 import {
   decodeTrainerState,
   encodeTrainerState,
   type Trainer,
   trainerStateRootOfBytes,
 } from '../training/index.ts';
+import { type AnchorDebt, anchorPays, nextDebt } from './anchor-debt.ts';
 import type { PolicyUpdate } from './bodies.ts';
 import { type CommitCheck, type CommitInput, checkCommit } from './replay.ts';
 
@@ -68,6 +69,7 @@ export class Judge {
   #loaded: { version: number; policy: LoadedPolicy } | null = null;
   #state: Uint8Array;
   #version: number;
+  #debt: AnchorDebt;
 
   /**
    * @param start the newest policy and the trainer's state at it, with the policies before it that windows in flight use
@@ -75,7 +77,12 @@ export class Judge {
   constructor(
     genesis: Genesis,
     parts: { trainer: Trainer; backend: Backend },
-    start: { version: number; policies: ReadonlyMap<number, Policy>; trainerState: Uint8Array },
+    start: {
+      version: number;
+      policies: ReadonlyMap<number, Policy>;
+      trainerState: Uint8Array;
+      debt: AnchorDebt;
+    },
   ) {
     this.genesis = genesis;
     this.#genesisHash = genesisHash(genesis);
@@ -84,6 +91,7 @@ export class Judge {
     this.#backend = parts.backend;
     this.#version = start.version;
     this.#state = start.trainerState;
+    this.#debt = start.debt;
     for (const [version, policy] of start.policies) this.#policies.set(version, policy);
   }
 
@@ -95,6 +103,10 @@ export class Judge {
   /** The newest policy's trainer state, encoded. */
   get trainerState(): Uint8Array {
     return this.#state;
+  }
+
+  get debt(): AnchorDebt {
+    return this.#debt;
   }
 
   policy(version: number): Policy {
@@ -125,8 +137,10 @@ export class Judge {
     const version = this.#version + 1;
     const baseRoot = policyRoot(base);
     const targetRoot = policyRoot(trained.policy);
-    const patch = encodePatch({ base, target: trained.policy, baseRoot, targetRoot });
-    const anchor = version % this.genesis.anchorEvery === 0 ? encodeAnchor(trained.policy) : null;
+    const patch = encodePolicyPatch({ base, target: trained.policy, baseRoot, targetRoot });
+    const anchor = anchorPays(this.#debt, patch.length, this.genesis.anchorEvery)
+      ? encodePolicyAnchor(trained.policy)
+      : null;
     const trainerState = encodeTrainerState(trained.state);
     const work: WindowWork = {
       window: input.window,
@@ -145,6 +159,7 @@ export class Judge {
       anchor,
       trainerState,
     };
+    this.#debt = nextDebt(this.#debt, patch.length, anchor?.length ?? null);
     this.#policies.set(version, trained.policy);
     this.#policies.delete(version - KEPT_POLICIES);
     this.#state = trainerState;

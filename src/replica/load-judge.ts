@@ -5,9 +5,10 @@ import type { Policy } from '../policy/architecture.ts';
 import { policyRoot } from '../policy/snapshot.ts';
 import { fromHex, toHex } from '../protocol/bytes.ts';
 import { GrailError } from '../protocol/errors.ts';
-import { applyPatch, decodeAnchor } from '../pulse/index.ts';
+import { applyPolicyPatch, decodePolicyAnchor } from '../pulse/index.ts';
 import type { BlobStore } from '../storage/blobs.ts';
 import { createTrainer, encodeTrainerState, type Trainer, trainerStateRoot } from '../training/index.ts';
+import { type AnchorDebt, anchorDebt } from './anchor-debt.ts';
 import { Judge, KEPT_POLICIES } from './judge.ts';
 import { NetworkState, type PolicyVersion } from './state.ts';
 import { windowInput } from './window-input.ts';
@@ -17,6 +18,7 @@ export interface JudgeStart {
   readonly version: number;
   readonly policies: ReadonlyMap<number, Policy>;
   readonly trainerState: Uint8Array;
+  readonly debt: AnchorDebt;
 }
 
 /**
@@ -35,7 +37,12 @@ export function genesisStart(genesis: Genesis, trainer: Trainer): JudgeStart {
       got: roots,
     });
   }
-  return { version: 0, policies: new Map([[0, policy]]), trainerState: encodeTrainerState(state) };
+  return {
+    version: 0,
+    policies: new Map([[0, policy]]),
+    trainerState: encodeTrainerState(state),
+    debt: anchorDebt(new NetworkState(genesis).versions),
+  };
 }
 
 /**
@@ -56,13 +63,17 @@ export async function storedPolicies(
   let at = first;
   while (versions[at]!.anchor === null) at--;
   const root = (version: number) => fromHex(versions[version]!.policyRoot);
-  let policy = decodeAnchor(await blobs.get(versions[at]!.anchor!.hash), root(at), genesis.architecture);
+  let policy = decodePolicyAnchor(
+    await blobs.get(versions[at]!.anchor!.hash),
+    root(at),
+    genesis.architecture,
+  );
   const policies = new Map<number, Policy>();
   for (let version = at; ; version++) {
     if (version >= first) policies.set(version, policy);
     if (version === last) return policies;
     const { patch, policyRoot: target } = versions[version + 1]!;
-    policy = applyPatch(policy, root(version), await blobs.get(patch!.hash), fromHex(target));
+    policy = applyPolicyPatch(policy, root(version), await blobs.get(patch!.hash), fromHex(target));
   }
 }
 
@@ -90,5 +101,5 @@ export async function replayedStart(
   }
   judge.dispose();
   trainer.dispose();
-  return { version: newest.version, policies, trainerState: judge.trainerState };
+  return { version: newest.version, policies, trainerState: judge.trainerState, debt: judge.debt };
 }

@@ -11,7 +11,7 @@ import { architectureSchema } from '../../src/policy/architecture.ts';
 import { policyRoot } from '../../src/policy/snapshot.ts';
 import { toHex } from '../../src/protocol/bytes.ts';
 import { sha256 } from '../../src/protocol/hash.ts';
-import { encodeAnchor, encodePatch } from '../../src/pulse/index.ts';
+import { encodePolicyAnchor, encodePolicyPatch } from '../../src/pulse/index.ts';
 import type { VerdictBody } from '../../src/replica/bodies.ts';
 import { GRAIL_MAIN } from '../helpers/grail-process.ts';
 import { TestNetwork, tinyGenesis } from '../helpers/network.ts';
@@ -170,7 +170,7 @@ describe('grail env play --policy DIR', () => {
 
   beforeAll(async () => {
     const [first, second] = [randomPolicy(CARTPOLE_MLP, 4), balancingPolicy()];
-    const anchor = encodeAnchor(first);
+    const anchor = encodePolicyAnchor(first);
     const initialPolicyRoot = toHex(policyRoot(first));
     network = new TestNetwork(
       tinyGenesis({
@@ -181,7 +181,7 @@ describe('grail env play --policy DIR', () => {
       }),
     );
     const roots = { baseRoot: policyRoot(first), targetRoot: policyRoot(second) };
-    const patch = encodePatch({ base: first, target: second, ...roots });
+    const patch = encodePolicyPatch({ base: first, target: second, ...roots });
     await network.blobs.put(anchor);
     await network.blobs.put(patch);
     const { miner } = network;

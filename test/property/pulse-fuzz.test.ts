@@ -1,133 +1,274 @@
 import { expect, test } from 'vitest';
-import type { Policy } from '../../src/policy/architecture.ts';
-import { checkPolicy } from '../../src/policy/quantiser.ts';
-import { policyRoot } from '../../src/policy/snapshot.ts';
-import { concat, equalBytes } from '../../src/protocol/bytes.ts';
+import { policyRoot, tensorBytes } from '../../src/policy/snapshot.ts';
+import { concat, equalBytes, fromHex, type Hex } from '../../src/protocol/bytes.ts';
 import { GrailError } from '../../src/protocol/errors.ts';
-import { shapesOf } from '../../src/pulse/format.ts';
-import { applyPatch, decodeAnchor, encodeAnchor, encodePatch, inspectPatch } from '../../src/pulse/index.ts';
-import { decodeCanonical } from '../../src/pulse/range-coder.ts';
-import { codeChanges, LIMITS, type TensorChanges, tensorSize } from '../../src/pulse/tensors.ts';
-import { denseArchitecture, randomPolicy, randomUpdate, seededRandom } from '../support/pulse.ts';
+import {
+  applyPolicyPatch,
+  byteSource,
+  decodePolicyAnchor,
+  encodePolicyAnchor,
+  encodePolicyPatch,
+  FRESH,
+  type HistoryHead,
+  MemoryMarks,
+  type MemoryTensors,
+  readHeader,
+  type TensorSpec,
+} from '../../src/pulse/index.ts';
+import {
+  anchored,
+  anchorOf,
+  DTYPES,
+  denseArchitecture,
+  movedTensors,
+  patched,
+  patchOf,
+  randomPolicy,
+  randomTensors,
+  randomUpdate,
+  sameTensors,
+  seededRandom,
+  tensorsOfPolicy,
+} from '../support/pulse.ts';
 
-const cases = process.env.GRAIL_LONG ? 1_000_000 : 20_000;
+/** Of all tests together. */
+const total = process.env.GRAIL_LONG ? 1_000_000 : 20_000;
 const options = { timeout: 1_200_000 };
-const CODES = new Set(['PATCH_FORMAT', 'PATCH_BASE_MISMATCH', 'PATCH_TARGET_MISMATCH']);
-const BODY_AT = 6 + 64 + 11;
+const CODES = /^(PATCH_(FORMAT|BASE_MISMATCH|TARGET_MISMATCH|HISTORY_MISMATCH)|TOO_LARGE)$/;
 
-const architecture = denseArchitecture([4, 6, 3], 1000);
-const shapes = shapesOf(architecture);
+type Random = (bound: number) => number;
 
-/** What `read` gives, or null when it refuses with one of PULSE's codes; any other failure fails the test. */
-function accepted<T>(read: () => T): T | null {
+/** Something that is decoded, and how. Its id stands at `idAt`. */
+interface Subject {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  readonly bodyAt: number;
+  readonly idAt: number;
+  readonly state: MemoryTensors;
+  readonly decode: (bytes: Uint8Array) => MemoryTensors;
+  /** The bytes without what their reader does not look at: of an overwriting patch, its base’s id. */
+  readonly neutral: (bytes: Uint8Array) => Uint8Array;
+  /** The one encoding of a state. */
+  readonly encode: (state: MemoryTensors) => Uint8Array;
+}
+
+type Patched = Omit<Parameters<typeof patchOf>[0], 'base' | 'target' | 'marks'>;
+
+function patchSubject(
+  name: string,
+  [base, state]: readonly [MemoryTensors, MemoryTensors],
+  how: Patched & { marks?: MemoryMarks } = {},
+): Subject {
+  const { marks, ...rest } = how;
+  const own = () => (marks === undefined ? rest : { ...rest, marks: marks.clone() });
+  const encode = (target: MemoryTensors) => patchOf({ base, target, ...own() }).patch;
+  const bytes = encode(state);
+  const neutral = (altered: Uint8Array) => {
+    const out = altered.slice();
+    // One that changes nothing has the same code when it overwrites.
+    const overwrites = out[6] === 1 && (how.overwrite === true || base === state);
+    if (overwrites) out.set(bytes.subarray(6, 39), 6);
+    return out;
+  };
+  return {
+    ...{ name, bytes, state, encode, neutral, idAt: 39, bodyAt: readHeader(byteSource(bytes)).headerBytes },
+    decode: (altered) => patched(altered, { base, ...own() }).tensors,
+  };
+}
+
+function subjects(random: Random): Subject[] {
+  const list: Subject[] = [];
+  const add = (name: string, specs: TensorSpec[]) => {
+    const states = [randomTensors(specs, random)] as [MemoryTensors, ...MemoryTensors[]];
+    for (let i = 0; i < 4; i++) states.push(movedTensors(states[i]!, random, 250));
+    const [first, second] = [states[0], states[1]!];
+    list.push(patchSubject(`a patch of ${name}`, [first, second]));
+    list.push(patchSubject(`a patch of ${name} that changes nothing`, [first, first]));
+    list.push(patchSubject(`an overwriting patch of ${name}`, [first, second], { overwrite: true }));
+    // Of a history: its first patch, and its fourth.
+    const marks = new MemoryMarks(specs);
+    list.push(
+      patchSubject(`the first patch of a history of ${name}`, [first, second], { marks: marks.clone() }),
+    );
+    let head: HistoryHead = FRESH;
+    for (let i = 0; i < 3; i++)
+      head = patchOf({ base: states[i]!, target: states[i + 1]!, marks, head }).head;
+    const ends = [states[3]!, states[4]!] as const;
+    list.push(patchSubject(`a later patch of a history of ${name}`, ends, { marks, head }));
+    const anchor = anchorOf(second);
+    list.push({
+      ...{ name: `an anchor of ${name}`, bytes: anchor, state: second, encode: anchorOf, idAt: 7 },
+      bodyAt: readHeader(byteSource(anchor)).headerBytes,
+      neutral: (altered) => altered,
+      decode: (altered) => anchored(altered, { maxBytes: 10_000 }),
+    });
+  };
+  for (const dtype of DTYPES) add(dtype, [{ name: 'w', dtype, shape: [3, 7] }]);
+  const mixed: TensorSpec[] = [
+    { name: 'a', dtype: 'bf16', shape: [2, 64] },
+    { name: 'none', dtype: 'f32', shape: [0] },
+    { name: 'b', dtype: 'int32', shape: [] },
+    { name: 'c', dtype: 'bf16', shape: [5] },
+  ];
+  add('mixed types', mixed);
+  return list;
+}
+
+function noise(random: Random, length: number): Uint8Array {
+  return Uint8Array.from({ length }, () => random(256));
+}
+
+/** Other bytes, made from these: of the code alone, or anywhere. */
+function mutate(subject: Subject, other: Uint8Array, random: Random): Uint8Array {
+  const { bytes, bodyAt } = subject;
+  const from = random(4) === 0 ? 0 : bodyAt;
+  const at = from + random(bytes.length - from + 1);
+  const out = bytes.slice();
+  switch (random(8)) {
+    case 0:
+    case 1:
+      out[Math.min(at, out.length - 1)]! ^= 1 << random(8);
+      return out;
+    case 2:
+      for (let i = 0; i <= random(6); i++) out[from + random(Math.max(1, out.length - from))] = random(256);
+      return out;
+    case 3:
+      return out.subarray(0, at);
+    case 4:
+      return concat(out, random(2) === 0 ? noise(random, 1 + random(6)) : new Uint8Array(1 + random(9)));
+    case 5:
+      return concat(out.subarray(0, at), other.subarray(random(other.length)));
+    case 6:
+      return concat(out.subarray(0, at), Uint8Array.of(random(256)), out.subarray(at + random(3)));
+    default:
+      return concat(out.subarray(0, bodyAt), noise(random, random(random(2) === 0 ? 5 : 30)));
+  }
+}
+
+/** What `read` gives, or the error with one of PULSE's codes; any other failure fails the test. */
+function attempt<T>(read: () => T): { value: T } | { error: GrailError } {
   try {
-    return read();
+    return { value: read() };
   } catch (error) {
-    if (error instanceof GrailError && CODES.has(error.code)) return null;
+    if (error instanceof GrailError && CODES.test(error.code)) return { error };
     throw error;
   }
 }
 
-function mutate(bytes: Uint8Array, other: Uint8Array, random: (bound: number) => number): Uint8Array {
-  const out = bytes.slice();
-  const at = random(bytes.length + 1);
-  switch (random(6)) {
-    case 0:
-      out[at % out.length]! ^= 1 << random(8);
-      return out;
-    case 1:
-      for (let i = 0; i <= random(6); i++) out[random(out.length)] = random(256);
-      return out;
-    case 2:
-      return out.subarray(0, at);
-    case 3:
-      return concat(
-        out,
-        Uint8Array.from({ length: 1 + random(6) }, () => random(256)),
-      );
-    case 4:
-      return concat(out.subarray(0, at), other.subarray(random(other.length)));
-    default:
-      return concat(out.subarray(0, at), Uint8Array.of(random(256)), out.subarray(at + random(3)));
+/**
+ * Decodes altered bytes. What is accepted must be the one encoding of the promised state. What is refused because it is
+ * another state gets that one's id, and must then be the one encoding of it. Gives whether there was a state.
+ */
+function probe(subject: Subject, bytes: Uint8Array, where: string): boolean {
+  const result = attempt(() => subject.decode(bytes));
+  if ('value' in result) {
+    if (!sameTensors(result.value, subject.state)) expect.fail(`${where}: another state`);
+    if (!equalBytes(subject.neutral(bytes), subject.bytes)) expect.fail(`${where}: accepted`);
+    return true;
   }
+  const { code, details } = result.error;
+  if (code !== 'PATCH_TARGET_MISMATCH') return false;
+  const named = bytes.slice();
+  named.set(fromHex(details.got as Hex), subject.idAt);
+  const again = attempt(() => subject.decode(named));
+  if ('error' in again) return expect.fail(`${where}: ${again.error.code} under its own id`);
+  if (!equalBytes(subject.encode(again.value), subject.neutral(named)))
+    expect.fail(`${where}: not its encoding`);
+  return true;
 }
 
 test(
-  'mutated patches and anchors are refused with a code, and give the promised policy or none',
+  'altered patches and anchors of every type are refused, or are the one encoding of a state',
   options,
   () => {
+    const cases = 0.6 * total;
     const random = seededRandom(101);
-    const policies: Policy[] = [randomPolicy(architecture, random)];
-    for (let i = 0; i < 8; i++) policies.push(randomUpdate(policies[i]!, random, 50 + 100 * i));
-    const roots = policies.map(policyRoot);
-    const patches = policies
-      .slice(1)
-      .map((target, i) =>
-        encodePatch({ base: policies[i]!, target, baseRoot: roots[i]!, targetRoot: roots[i + 1]! }),
-      );
-    const anchors = policies.map(encodeAnchor);
+    const list = subjects(random);
+    const sound = new Map(list.map(({ name }) => [name, 0]));
     for (let i = 0; i < cases; i++) {
-      const which = random(patches.length);
-      const other = random(patches.length);
-      const patch = mutate(patches[which]!, patches[other]!, random);
-      const patched = accepted(() => applyPatch(policies[which]!, roots[which]!, patch));
-      if (patched !== null) expect(equalBytes(patch, patches[which]!), `case ${i}`).toBe(true);
-      accepted(() => inspectPatch(patch));
-      if (i % 4 === 0) {
-        const anchor = mutate(anchors[which]!, anchors[other]!, random);
-        const policy = accepted(() => decodeAnchor(anchor));
-        if (policy === null) continue;
-        expect(
-          anchors.some((known) => equalBytes(known, anchor)),
-          `case ${i}`,
-        ).toBe(true);
-      }
+      const subject = list[i % list.length]!;
+      const other = list[random(list.length)]!;
+      const bytes = mutate(subject, other.bytes, random);
+      if (probe(subject, bytes, `case ${i}, ${subject.name}`))
+        sound.set(subject.name, sound.get(subject.name)! + 1);
     }
+    // It says something only where altered codes often are codes of something.
+    for (const [name, count] of sound) expect(count, name).toBeGreaterThan(cases / list.length / 50);
   },
 );
 
-test('whatever random bytes a decoder accepts as code lies within its tensors', options, () => {
-  const random = seededRandom(102);
-  const code = (coder: Parameters<typeof codeChanges>[0], known: TensorChanges[] | null) =>
-    codeChanges(coder, shapes, known);
-  let count = 0;
-  for (let i = 0; i < cases; i++) {
-    const body = Uint8Array.from({ length: random(random(2) === 0 ? 4 : 24) }, () => random(256));
-    const changes = accepted(() => decodeCanonical<TensorChanges[]>(body, code));
-    if (changes === null) continue;
-    count++;
-    for (const [t, { positions, deltas }] of changes.entries()) {
-      const size = tensorSize(shapes[t]!);
-      const limit = 2 * LIMITS[shapes[t]!.dtype];
-      let last = -1;
-      let sound = positions.length === deltas.length;
-      for (const [at, position] of positions.entries()) {
-        const delta = Math.abs(deltas[at]!);
-        sound &&= position > last && position < size && delta >= 1 && delta <= limit;
-        last = position;
-      }
-      if (!sound) expect.fail(`case ${i}: ${JSON.stringify({ positions, deltas })}`);
+test(
+  'whatever random bytes a decoder accepts as code is what the encoder makes of the result',
+  options,
+  () => {
+    const cases = 0.2 * total;
+    const random = seededRandom(102);
+    const list = subjects(random);
+    let count = 0;
+    for (let i = 0; i < cases; i++) {
+      const subject = list[i % list.length]!;
+      const body = noise(random, random(random(2) === 0 ? 4 : 24));
+      const bytes = concat(subject.bytes.subarray(0, subject.bodyAt), body);
+      if (probe(subject, bytes, `case ${i}, ${subject.name}`)) count++;
     }
+    expect(count).toBeGreaterThan(cases / 100);
+  },
+);
+
+test('altered patches and anchors of policies give the promised policy or none', options, () => {
+  const cases = 0.1 * total;
+  const random = seededRandom(103);
+  const architecture = denseArchitecture([4, 6, 3], 1000);
+  const policies = [randomPolicy(architecture, random)];
+  for (let i = 0; i < 8; i++) policies.push(randomUpdate(policies[i]!, random, 50 + 100 * i));
+  const roots = policies.map(policyRoot);
+  const patches = policies
+    .slice(1)
+    .map((target, i) =>
+      encodePolicyPatch({ base: policies[i]!, target, baseRoot: roots[i]!, targetRoot: roots[i + 1]! }),
+    );
+  const anchors = policies.map(encodePolicyAnchor);
+  const subject = (bytes: Uint8Array): Subject =>
+    ({ bytes, bodyAt: readHeader(byteSource(bytes)).headerBytes }) as Subject;
+  const altered = [patches, anchors].map((all) => all.map(subject));
+  for (let i = 0; i < cases; i++) {
+    const which = random(patches.length);
+    const other = random(patches.length);
+    const patch = mutate(altered[0]![which]!, patches[other]!, random);
+    const result = attempt(() => applyPolicyPatch(policies[which]!, roots[which]!, patch));
+    if ('value' in result && !equalBytes(patch, patches[which]!)) expect.fail(`case ${i}`);
+    const anchor = mutate(altered[1]![which]!, anchors[other]!, random);
+    const decoded = attempt(() => decodePolicyAnchor(anchor));
+    if (!('value' in decoded)) continue;
+    const known = anchors.findIndex((bytes) => equalBytes(bytes, anchor));
+    if (known === -1) expect.fail(`case ${i}`);
+    expect(tensorBytes(decoded.value)).toEqual(tensorBytes(policies[known]!));
   }
-  // The test says something only if short random codes are often valid.
-  expect(count).toBeGreaterThan(cases / 100);
+  expect(policyRoot(policies[0]!)).toEqual(roots[0]);
 });
 
-test('a random code behind a right header never gives a policy', options, () => {
-  const random = seededRandom(103);
-  const base = randomPolicy(architecture, random);
-  const target = randomUpdate(base, random, 200);
-  const [baseRoot, targetRoot] = [policyRoot(base), policyRoot(target)];
-  const patch = encodePatch({ base, target, baseRoot, targetRoot });
+test('codes between roots are those of their results too, and of policies in range', options, () => {
+  const cases = 0.1 * total;
+  const random = seededRandom(104);
+  const architecture = denseArchitecture([4, 6, 3], 1000);
+  const base = tensorsOfPolicy(randomPolicy(architecture, random));
+  const root = new Uint8Array(32).fill(7);
+  const roots = { base: root, target: root };
+  const encode = (target: MemoryTensors) => patchOf({ base, target, roots }).patch;
+  const state = movedTensors(base, random, 100);
+  const bytes = encode(state);
+  const bodyAt = readHeader(byteSource(bytes)).headerBytes;
+  let count = 0;
   for (let i = 0; i < cases; i++) {
-    const body = Uint8Array.from({ length: random(40) }, () => random(256));
-    if (equalBytes(body, patch.subarray(BODY_AT))) continue;
-    const forged = concat(patch.subarray(0, BODY_AT), body);
-    expect(
-      accepted(() => applyPatch(base, baseRoot, forged)),
-      `case ${i}`,
-    ).toBe(null);
+    const other = mutate({ bytes, bodyAt } as Subject, bytes, random);
+    if (i % 2 === 0) other.set(bytes.subarray(0, Math.min(bodyAt, other.length)));
+    const result = attempt(() => patched(other, { base, baseId: root, checksRoots: true }));
+    if ('error' in result) continue;
+    count++;
+    const header = other.subarray(0, 71);
+    const again = encode(result.value.tensors);
+    again.set(header);
+    if (!equalBytes(again, other)) expect.fail(`case ${i}`);
   }
-  checkPolicy(base);
-  expect(policyRoot(base)).toEqual(baseRoot);
+  expect(count).toBeGreaterThan(cases / 100);
 });

@@ -11,7 +11,7 @@ import type { Hex } from '../../src/protocol/bytes.ts';
 import { toHex } from '../../src/protocol/bytes.ts';
 import { sha256 } from '../../src/protocol/hash.ts';
 import type { MessageOf } from '../../src/protocol/messages.ts';
-import { encodePatch, type PublishedVersion } from '../../src/pulse/index.ts';
+import { encodePolicyPatch, type PublishedVersion } from '../../src/pulse/index.ts';
 import { type CommitCheck, checkCommit } from '../../src/replica/replay.ts';
 import { initialise } from '../../src/training/initialise.ts';
 import { KEYS, tinyGenesis } from '../helpers/network.ts';
@@ -52,7 +52,7 @@ export function mining(options: { backend?: Backend; slots?: number; groupSize?:
   const first = initialise(genesis).policy;
   const second = nextPolicy(first);
   const roots = [first, second].map((policy) => toHex(policyRoot(policy))) as [Hex, Hex];
-  const patch = encodePatch({
+  const patch = encodePolicyPatch({
     base: first,
     target: second,
     baseRoot: policyRoot(first),

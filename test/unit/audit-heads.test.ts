@@ -5,7 +5,7 @@ import type { Genesis } from '../../src/params/genesis.ts';
 import { policyRoot } from '../../src/policy/snapshot.ts';
 import { toHex } from '../../src/protocol/bytes.ts';
 import { sha256 } from '../../src/protocol/hash.ts';
-import { encodeAnchor } from '../../src/pulse/index.ts';
+import { encodePolicyAnchor } from '../../src/pulse/index.ts';
 import { type AuditReport, audit } from '../../src/replica/audit.ts';
 import { createTrainer, type Trainer, trainerStateRoot } from '../../src/training/index.ts';
 import { KEYS, TestNetwork, tinyGenesis } from '../helpers/network.ts';
@@ -20,7 +20,7 @@ beforeAll(async () => {
   const wanted = tinyGenesis({ trainingWasm: TRAINING_WASM_SHA256 });
   trainer = await createTrainer(wanted);
   const { policy, state } = trainer.initialise();
-  anchor = encodeAnchor(policy);
+  anchor = encodePolicyAnchor(policy);
   genesis = {
     ...wanted,
     initialPolicyRoot: toHex(policyRoot(policy)),

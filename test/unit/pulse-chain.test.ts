@@ -6,10 +6,10 @@ import { GrailError } from '../../src/protocol/errors.ts';
 import { sha256 } from '../../src/protocol/hash.ts';
 import {
   catchUp,
-  encodeAnchor,
-  encodePatch,
+  encodePolicyAnchor,
+  encodePolicyPatch,
   type FetchBlob,
-  mergePatches,
+  mergePolicyPatches,
   type PublishedVersion,
   planCatchUp,
   reachVersion,
@@ -32,13 +32,18 @@ function publish() {
     const baseRoot = roots[version - 1]!;
     const patch = () =>
       store(
-        encodePatch({ base: policies[version - 1]!, target: policy, baseRoot, targetRoot: roots[version]! }),
+        encodePolicyPatch({
+          base: policies[version - 1]!,
+          target: policy,
+          baseRoot,
+          targetRoot: roots[version]!,
+        }),
       );
     return {
       version,
       policyRoot: toHex(roots[version]!),
       ...(version > 0 ? { patch: { ...patch(), baseRoot: toHex(baseRoot) } } : {}),
-      ...(version % 5 === 0 ? { anchor: store(encodeAnchor(policy)) } : {}),
+      ...(version % 5 === 0 ? { anchor: store(encodePolicyAnchor(policy)) } : {}),
     };
   });
   const fetch: FetchBlob = async (hash) => {
@@ -258,7 +263,10 @@ describe('reaching a version', () => {
   });
 
   test('fetches a good blob once, however many plans need it', async () => {
-    const merged = mergePatches([blobs.get(patchHash(2))!, blobs.get(patchHash(3))!]);
+    const merged = mergePolicyPatches(policies[1]!, policyRoot(policies[1]!), [
+      blobs.get(patchHash(2))!,
+      blobs.get(patchHash(3))!,
+    ]);
     const lost = { hash: toHex(sha256(merged)), bytes: merged.length, baseRoot: rootOf(1) };
     const asked: Hex[] = [];
     const reached = await reachVersion({

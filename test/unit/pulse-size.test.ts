@@ -1,10 +1,20 @@
 import { expect, test } from 'vitest';
-import { fanIn } from '../../src/policy/architecture.ts';
+import { fanIn, type Policy } from '../../src/policy/architecture.ts';
 import { policyRoot, tensorBytes } from '../../src/policy/snapshot.ts';
-import { encodeAnchor, encodePatch, inspectPatch } from '../../src/pulse/index.ts';
-import { denseArchitecture, randomPolicy, randomUpdate, seededRandom } from '../support/pulse.ts';
+import { encodePolicyAnchor, encodePolicyPatch, type TensorSpec } from '../../src/pulse/index.ts';
+import {
+  countChanges,
+  denseArchitecture,
+  patchOf,
+  patternsOf,
+  randomPolicy,
+  randomTensors,
+  randomUpdate,
+  seededRandom,
+  tensorsOfPolicy,
+} from '../support/pulse.ts';
 
-/** Bits per change that independent positions and fair signs need, counted from the patch itself. */
+/** Bits of independent positions and fair signs. */
 function entropyBits(tensors: readonly { size: number; changed: number }[]): number {
   let bits = 0;
   for (const { size, changed } of tensors) {
@@ -15,24 +25,24 @@ function entropyBits(tensors: readonly { size: number; changed: number }[]): num
   return bits;
 }
 
+const bytesOf = (base: Policy, target: Policy) =>
+  encodePolicyPatch({ base, target, baseRoot: policyRoot(base), targetRoot: policyRoot(target) }).length;
+
 function measure(widths: number[], perMille: number) {
   const random = seededRandom(perMille);
   const base = randomPolicy(denseArchitecture(widths), random);
   const target = randomUpdate(base, random, perMille);
-  const patch = encodePatch({ base, target, baseRoot: policyRoot(base), targetRoot: policyRoot(target) });
-  const header = encodePatch({
-    base,
-    target: base,
-    baseRoot: policyRoot(base),
-    targetRoot: policyRoot(base),
-  });
-  const { tensors } = inspectPatch(patch);
-  const changed = tensors.reduce((sum, tensor) => sum + tensor.changed, 0);
-  return {
+  const [from, to] = [tensorsOfPolicy(base), tensorsOfPolicy(target)];
+  const { tensors, bodyBytes } = patchOf({ base: from, target: to });
+  const changed = countChanges(from, to);
+  const sizes = tensors.map(({ spec, changed }) => ({
+    size: spec.shape.reduce((size, dim) => size * dim, 1),
     changed,
-    bodyBits: (8 * (patch.length - header.length)) / changed,
-    boundBits: entropyBits(tensors) / changed,
-    share: patch.length / tensorBytes(base).length,
+  }));
+  return {
+    bodyBits: (8 * bodyBytes) / changed,
+    boundBits: entropyBits(sizes) / changed,
+    share: bytesOf(base, target) / tensorBytes(base).length,
   };
 }
 
@@ -63,15 +73,49 @@ test('an update that pushes whole rows one way takes fewer bits than one with ra
       bias: layer.bias,
     })),
   });
-  const root = policyRoot(base);
-  const bytes = (target: typeof base) =>
-    encodePatch({ base, target, baseRoot: root, targetRoot: root }).length;
-  expect(bytes(moved((row) => (row % 2 === 0 ? 1 : -1)))).toBeLessThan(
-    0.7 * bytes(moved(() => (random(2) === 0 ? 1 : -1))),
-  );
+  const [oneWay, anyWay] = [
+    moved((row) => (row % 2 === 0 ? 1 : -1)),
+    moved(() => (random(2) === 0 ? 1 : -1)),
+  ] as const;
+  // Four of five bits that signs take at random.
+  const signBytes = countChanges(tensorsOfPolicy(base), tensorsOfPolicy(oneWay)) / 8;
+  expect(bytesOf(base, oneWay)).toBeLessThan(bytesOf(base, anyWay) - 0.8 * signBytes);
+});
+
+test('weights of small exponents, which change more often, make a patch smaller than weights at random do', () => {
+  const random = seededRandom(6);
+  const specs: TensorSpec[] = [{ name: 'w', dtype: 'bf16', shape: [400, 400] }];
+  const base = randomTensors(specs, random);
+  const moved = (chance: (exponent: number) => number) => {
+    const target = base.clone();
+    const patterns = patternsOf(target.arrays[0]!, 'bf16');
+    for (let at = 0; at < patterns.length; at++) {
+      if (random(10_000) < chance((patterns[at]! >>> 7) & 255)) patterns[at]! += random(2) === 0 ? 1 : -1;
+    }
+    const { bodyBytes } = patchOf({ base, target });
+    return (8 * bodyBytes) / countChanges(base, target);
+  };
+  // Exponents 118 to 122: each half as often as the one before.
+  const graded = moved((exponent) => 400 >> Math.max(0, exponent - 118));
+  expect(graded).toBeLessThan(0.95 * moved(() => 155));
+});
+
+test('rows of an embedding that no token met cost next to nothing', () => {
+  const random = seededRandom(7);
+  const specs: TensorSpec[] = [{ name: 'embedding', dtype: 'bf16', shape: [300, 1024] }];
+  const base = randomTensors(specs, random);
+  const moved = (where: (row: number) => boolean, perMille: number) => {
+    const target = base.clone();
+    const patterns = patternsOf(target.arrays[0]!, 'bf16');
+    for (let at = 0; at < patterns.length; at++) {
+      if (where(Math.floor(at / 1024)) && random(1000) < perMille) patterns[at]! ^= 1;
+    }
+    return (8 * patchOf({ base, target }).bodyBytes) / countChanges(base, target);
+  };
+  expect(moved((row) => row % 20 === 0, 200)).toBeLessThan(0.8 * moved(() => true, 10));
 });
 
 test('an anchor is smaller than the tensors it holds', () => {
   const policy = randomPolicy(denseArchitecture([64, 256, 256, 16]), seededRandom(3));
-  expect(encodeAnchor(policy).length).toBeLessThan(0.85 * tensorBytes(policy).length);
+  expect(encodePolicyAnchor(policy).length).toBeLessThan(0.85 * tensorBytes(policy).length);
 });

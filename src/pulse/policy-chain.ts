@@ -2,8 +2,8 @@ import type { Architecture, Policy } from '../policy/architecture.ts';
 import { fromHex, type Hex, toHex } from '../protocol/bytes.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { sha256 } from '../protocol/hash.ts';
-import { decodeAnchor } from './anchor.ts';
-import { applyPatch } from './patch.ts';
+import { cheapestRoute } from './chain/planner.ts';
+import { applyPolicyPatch, decodePolicyAnchor } from './policy.ts';
 
 /** A blob that leads to a policy; `hash` is SHA-256 of its bytes, `bytes` its length. */
 export interface BlobReference {
@@ -42,12 +42,6 @@ export interface CatchUpPlan {
 /** Gives a blob's bytes; it may come from anywhere, since its hash is checked. */
 export type FetchBlob = (hash: Hex) => Promise<Uint8Array>;
 
-interface Route {
-  readonly bytes: number;
-  readonly length: number;
-  readonly last: CatchUpStep | null;
-}
-
 /**
  * The cheapest way in bytes to the policy of version `want`: patches from what the receiver holds, or an anchor and
  * then patches. Among equally cheap ones the one with fewest steps, then the first in the order of versions.
@@ -66,40 +60,20 @@ export function planCatchUp(
   if (target === undefined) {
     throw new GrailError('PATCH_CHAIN_BROKEN', `version ${want} was not published`, { version: want });
   }
-  const routes = new Map<Hex, Route>();
-  if (have !== null) routes.set(have, { bytes: 0, length: 0, last: null });
-  const steps = versions
+  const links = versions
     .toSorted((a, b) => a.version - b.version)
     .flatMap(stepsTo)
-    .filter(({ hash }) => !unavailable.has(hash));
-  // One pass in the order of versions finds everything, unless an old policy came back; then a few more do.
-  for (let improved = true; improved; ) {
-    improved = false;
-    for (const step of steps) {
-      const from = step.baseRoot === null ? { bytes: 0, length: 0 } : routes.get(step.baseRoot);
-      if (from === undefined) continue;
-      const route: Route = { bytes: from.bytes + step.bytes, length: from.length + 1, last: step };
-      const known = routes.get(step.policyRoot);
-      if (known !== undefined && !isCheaper(route, known)) continue;
-      routes.set(step.policyRoot, route);
-      improved = true;
-    }
-  }
-  const found = routes.get(target.policyRoot);
-  if (found === undefined) {
+    .map((step) => ({ ...step, from: step.baseRoot, to: [step.policyRoot] }));
+  const route = cheapestRoute(links, have === null ? [] : [have], target.policyRoot, unavailable);
+  if (route === null) {
     throw new GrailError(
       'PATCH_CHAIN_BROKEN',
       `no sequence of patches and anchors leads to version ${want}: ask another verifier for an anchor`,
       { version: want, have, unavailable: [...unavailable].sort() },
     );
   }
-  const path: CatchUpStep[] = [];
-  for (let route: Route = found; route.last !== null; ) {
-    path.push(route.last);
-    if (route.last.baseRoot === null) break;
-    route = routes.get(route.last.baseRoot)!;
-  }
-  return { targetRoot: target.policyRoot, steps: path.reverse(), bytes: found.bytes };
+  const steps = route.links.map(({ from, to, ...step }): CatchUpStep => step);
+  return { targetRoot: target.policyRoot, steps, bytes: route.bytes };
 }
 
 /**
@@ -134,10 +108,11 @@ export async function catchUp(input: {
       );
     }
     policy = withHash(step.hash, () => {
-      if (step.kind === 'anchor') return decodeAnchor(bytes, fromHex(step.policyRoot), input.architecture);
+      if (step.kind === 'anchor')
+        return decodePolicyAnchor(bytes, fromHex(step.policyRoot), input.architecture);
       if (policy === undefined)
         throw new GrailError('PATCH_CHAIN_BROKEN', 'a patch needs a policy to start from');
-      return applyPatch(policy, fromHex(root), bytes, fromHex(step.policyRoot));
+      return applyPolicyPatch(policy, fromHex(root), bytes, fromHex(step.policyRoot));
     });
     root = step.policyRoot;
   }
@@ -210,10 +185,6 @@ function stepsTo({ version, policyRoot, patch, anchor }: PublishedVersion): Catc
     steps.push({ kind: 'anchor', version, hash, bytes, baseRoot: null, policyRoot });
   }
   return steps;
-}
-
-function isCheaper(a: Route, b: Route): boolean {
-  return a.bytes < b.bytes || (a.bytes === b.bytes && a.length < b.length);
 }
 
 function withHash<T>(hash: Hex, run: () => T): T {
