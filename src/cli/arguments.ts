@@ -11,6 +11,8 @@ export interface Field {
   readonly key: string;
   /** `--kebab-case` without the dashes. */
   readonly name: string;
+  /** The letter of `.meta({ short })`: `-o` is the same as `--out`. */
+  readonly short: string | null;
   readonly kind: Kind;
   readonly doc: string;
   readonly choices: readonly string[] | null;
@@ -25,10 +27,14 @@ const kebab = (key: string) => key.replace(/[A-Z]/g, (letter) => `-${letter.toLo
 export function fields(schema: z.ZodObject): Field[] {
   return Object.entries(schema.shape).map(([key, outer]) => {
     let inner: unknown = outer;
-    let doc = z.globalRegistry.get(outer as z.ZodType)?.description ?? '';
+    let doc = '';
+    let short: string | null = null;
     let fallback: string | null = null;
     let required = true;
     for (;;) {
+      const meta = z.globalRegistry.get(inner as z.ZodType);
+      doc ||= meta?.description ?? '';
+      if (typeof meta?.short === 'string') short = meta.short;
       if (inner instanceof z.ZodDefault) {
         required = false;
         fallback = String(inner.def.defaultValue);
@@ -39,13 +45,12 @@ export function fields(schema: z.ZodObject): Field[] {
       } else if (inner instanceof z.ZodPipe) {
         inner = inner.def.in;
       } else break;
-      doc ||= z.globalRegistry.get(inner as z.ZodType)?.description ?? '';
     }
     const choices = inner instanceof z.ZodEnum ? inner.options.map(String) : null;
     const kind = kindOf(inner);
     if (kind === null) throw new TypeError(`${key}: a command line cannot carry this type`);
     if (kind === 'boolean') required = false;
-    return { key, name: kebab(key), kind, doc, choices, required, fallback };
+    return { key, name: kebab(key), short, kind, doc, choices, required, fallback };
   });
 }
 
@@ -73,9 +78,13 @@ function toNumber(command: AnyCommand, label: string, text: string): number {
 /** What the person typed, before zod has seen it. */
 function scan(command: AnyCommand, flags: readonly Field[], argv: readonly string[]) {
   const options = Object.fromEntries(
-    flags.map(({ name, kind }) => [
+    flags.map(({ name, short, kind }) => [
       name,
-      { type: kind === 'boolean' ? ('boolean' as const) : ('string' as const), multiple: kind === 'list' },
+      {
+        type: kind === 'boolean' ? ('boolean' as const) : ('string' as const),
+        multiple: kind === 'list',
+        ...(short !== null && { short }),
+      },
     ]),
   );
   try {
@@ -83,7 +92,7 @@ function scan(command: AnyCommand, flags: readonly Field[], argv: readonly strin
   } catch (error) {
     const code = (error as { code?: string }).code ?? '';
     if (!code.startsWith('ERR_PARSE_ARGS')) throw error;
-    const flag = /'(--?[^' <]*)/.exec((error as Error).message)?.[1] ?? '';
+    const flag = /'(?:-\w, )?(--?[^' <]*)/.exec((error as Error).message)?.[1] ?? '';
     if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') throw usage(command, `there is no flag ${flag}`, { flag });
     const known = flags.find(({ name }) => `--${name}` === flag);
     if (known?.kind === 'boolean') throw usage(command, `${flag} takes no value`, { flag });
@@ -116,6 +125,11 @@ export function parseArguments(
   const rawPositionals: Record<string, unknown> = {};
   for (const [index, field] of positionalFields.entries()) {
     const label = field.name.toUpperCase();
+    if (field.kind === 'list') {
+      // The last one: it takes all that is left.
+      rawPositionals[field.key] = positionals.splice(index);
+      continue;
+    }
     const value = positionals[index];
     if (value === undefined) {
       if (field.required) throw usage(command, `${label} is missing`, { flag: label });

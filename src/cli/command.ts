@@ -21,7 +21,8 @@ export interface CommandContext<Positionals, Flags> extends CommandIo {
 /**
  * A subcommand of `grail`. Flags and positionals are zod objects: keys in camelCase become `--kebab-case` flags,
  * `.describe()` and `.default()` become the help text, and what does not parse is USAGE, naming the flag. Allowed
- * types: boolean, number, string, enum, and an array of strings for a flag that may repeat.
+ * types: boolean, number, string, enum, and an array of strings for a flag that may repeat or a last positional that takes
+ * all that is left. `.meta({ short: 'o' })` gives a flag a letter: `-o`.
  */
 export interface Command<P extends Shape = Shape, F extends Shape = Shape> {
   readonly name: string;

@@ -17,6 +17,8 @@ function value(field: Field): string {
   return METAVARIABLE[field.kind];
 }
 
+const dashes = ({ name, short }: Field) => `${short === null ? '' : `-${short}, `}--${name}`;
+
 function text(field: Field): string {
   const choices = field.choices === null || inline(field) !== null ? '' : `: ${field.choices.join(', ')}`;
   const shown = field.fallback === null || field.fallback === 'false' ? '' : ` (default ${field.fallback})`;
@@ -53,6 +55,7 @@ export function commandHelp(command: AnyCommand): string[] {
   const flags = fields(command.flags);
   const places = positionals.map((field) => {
     const label = field.choices?.join('|') ?? field.name.toUpperCase();
+    if (field.kind === 'list') return `${label}…`;
     return field.required ? label : `[${label}]`;
   });
   const required = flags.filter((field) => field.required).map((field) => `--${field.name}${value(field)}`);
@@ -66,7 +69,7 @@ export function commandHelp(command: AnyCommand): string[] {
     lines.push('', ...table(documented.map((field) => [field.name.toUpperCase(), field.doc])));
   }
   if (flags.length > 0) {
-    const rows = flags.map((field) => [`--${field.name}${value(field)}`, text(field)] as const);
+    const rows = flags.map((field) => [`${dashes(field)}${value(field)}`, text(field)] as const);
     lines.push('', 'Flags:', ...table(rows));
   }
   if (command.notes !== undefined) lines.push('', ...command.notes.trim().split('\n'));

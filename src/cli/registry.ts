@@ -18,6 +18,7 @@ export const COMMANDS = [
   { name: 'env', summary: 'Lists, describes or plays the environments' },
   { name: 'inspect', summary: 'Shows a rollout, proof, patch or policy of a network' },
   { name: 'circuit', summary: 'Builds the circuit of a policy network, or shows what it costs' },
+  { name: 'pulse', summary: 'Makes and applies lossless sparse patches of safetensors files' },
   { name: 'doctor', summary: 'Checks what this machine can do' },
 ] as const;
 
