@@ -74,6 +74,23 @@ describe('the packed package, installed elsewhere', () => {
     expect(existsSync(join(folder, 'key.json'))).toBe(true);
   });
 
+  test('programs import PULSE from it, and its files', () => {
+    const program = `
+      import { applyPatch, byteSource, encodePatch, MemoryTensors } from 'grail-network/pulse';
+      import { SafetensorsSource } from 'grail-network/pulse/files';
+      const specs = [{ name: 'w', dtype: 'bf16', shape: [1, 2] }];
+      const [base, target] = [[1, 2, 3, 4], [1, 2, 5, 4]].map((w) => new MemoryTensors(specs, [Uint8Array.from(w)]));
+      const parts = [];
+      const { header } = encodePatch({ base, target, write: (chunk) => parts.push(chunk.slice()) });
+      const sink = new MemoryTensors(specs);
+      applyPatch({ base, patch: byteSource(Buffer.concat([header, ...parts])), sink });
+      console.log(typeof SafetensorsSource, sink.arrays[0].join());
+    `;
+    writeFileSync(join(folder, 'pulse.mjs'), program);
+    const { code, out, err } = runIn(folder, process.execPath, ['pulse.mjs']);
+    expect([code, out, err]).toEqual([0, 'function 1,2,5,4\n', '']);
+  });
+
   test('its backends are exact', () => {
     const { code, out } = grail(['doctor', '--json'], { GRAIL_CACHE: join(folder, 'cache') });
     expect(code).toBe(0);
