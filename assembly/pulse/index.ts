@@ -714,13 +714,21 @@ function encodeWith(kind: i32, block: i32): void {
   }
 }
 
-/** Codes a block of a tensor that changed. */
-export function encodeBlock(kind: i32, count: i32): void {
-  if (kind == BF16) encodeWith(BF16, count);
-  else if (kind == F16) encodeWith(F16, count);
-  else if (kind == F32) encodeWith(F32, count);
-  else if (kind == INT8) encodeWith(INT8, count);
-  else encodeWith(INT32, count);
+// Codes a block of a tensor that changed. One function a type: a runtime compiles those that are called.
+export function encodeBf16(count: i32): void {
+  encodeWith(BF16, count);
+}
+export function encodeF16(count: i32): void {
+  encodeWith(F16, count);
+}
+export function encodeF32(count: i32): void {
+  encodeWith(F32, count);
+}
+export function encodeInt8(count: i32): void {
+  encodeWith(INT8, count);
+}
+export function encodeInt32(count: i32): void {
+  encodeWith(INT32, count);
 }
 
 @inline
@@ -800,13 +808,21 @@ function decodeWith(kind: i32, block: i32): void {
   }
 }
 
-/** Turns the block at BASE_BLOCK into its target, and its marks into what follows. */
-export function decodeBlock(kind: i32, count: i32): void {
-  if (kind == BF16) decodeWith(BF16, count);
-  else if (kind == F16) decodeWith(F16, count);
-  else if (kind == F32) decodeWith(F32, count);
-  else if (kind == INT8) decodeWith(INT8, count);
-  else decodeWith(INT32, count);
+// Turns the block at BASE_BLOCK into its target, and its marks into what follows.
+export function decodeBf16(count: i32): void {
+  decodeWith(BF16, count);
+}
+export function decodeF16(count: i32): void {
+  decodeWith(F16, count);
+}
+export function decodeF32(count: i32): void {
+  decodeWith(F32, count);
+}
+export function decodeInt8(count: i32): void {
+  decodeWith(INT8, count);
+}
+export function decodeInt32(count: i32): void {
+  decodeWith(INT32, count);
 }
 
 /** The end of a tensor that changed: no change comes before it. */

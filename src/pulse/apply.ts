@@ -109,7 +109,7 @@ export function applyPatch(
             if (!ended) ended = kernel.fill(take, false);
             kernel.loadBase(dtype, from, at, size);
             if (count <= BLOCK) run.scaleBlock(KINDS[dtype], size);
-            run.decodeBlock(KINDS[dtype], size);
+            kernel.decodeBlock(dtype, size);
             check();
             kernel.storeBase(dtype, out, at, size);
           } else {

@@ -108,7 +108,7 @@ export function encodePatch(
               kernel.loadBase(dtype, from, at, size);
               kernel.loadTarget(dtype, to, at, size);
               if (count <= BLOCK) run.scaleBlock(KINDS[dtype], size);
-              run.encodeBlock(KINDS[dtype], size);
+              kernel.encodeBlock(dtype, size);
               write();
             } else {
               run.growBlock(size);

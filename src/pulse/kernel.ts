@@ -61,8 +61,16 @@ interface Exports {
   getByRows(): number;
   decodeHead(kind: number, elements: number): number;
   scaleBlock(kind: number, count: number): void;
-  encodeBlock(kind: number, count: number): void;
-  decodeBlock(kind: number, count: number): void;
+  encodeBf16(count: number): void;
+  encodeF16(count: number): void;
+  encodeF32(count: number): void;
+  encodeInt8(count: number): void;
+  encodeInt32(count: number): void;
+  decodeBf16(count: number): void;
+  decodeF16(count: number): void;
+  decodeF32(count: number): void;
+  decodeInt8(count: number): void;
+  decodeInt32(count: number): void;
   encodeEnd(): void;
   decodeEnd(): void;
   growBlock(count: number): void;
@@ -82,6 +90,8 @@ const idle: Kernel[] = [];
 export class Kernel {
   readonly run: Exports;
   readonly bytes: Uint8Array;
+  readonly #encoders: Readonly<Record<Dtype, (count: number) => void>>;
+  readonly #decoders: Readonly<Record<Dtype, (count: number) => void>>;
   /** Takes code that the encoder has no room for until the next `drain`: a carry may end a run of any length. */
   spill: (chunk: Uint8Array) => void = ignore;
 
@@ -105,7 +115,22 @@ export class Kernel {
       );
     }
     this.bytes = new Uint8Array(memory.buffer);
-    this.run.init();
+    const { run } = this;
+    this.#encoders = {
+      bf16: run.encodeBf16,
+      f16: run.encodeF16,
+      f32: run.encodeF32,
+      int8: run.encodeInt8,
+      int32: run.encodeInt32,
+    };
+    this.#decoders = {
+      bf16: run.decodeBf16,
+      f16: run.decodeF16,
+      f32: run.decodeF32,
+      int8: run.decodeInt8,
+      int32: run.decodeInt32,
+    };
+    run.init();
   }
 
   release(): void {
@@ -136,6 +161,14 @@ export class Kernel {
   storeBase(dtype: Dtype, bytes: Uint8Array, from: number, count: number): void {
     const size = ITEM_BYTES[dtype];
     bytes.set(this.bytes.subarray(BASE_BLOCK, BASE_BLOCK + size * count), size * from);
+  }
+
+  encodeBlock(dtype: Dtype, count: number): void {
+    this.#encoders[dtype](count);
+  }
+
+  decodeBlock(dtype: Dtype, count: number): void {
+    this.#decoders[dtype](count);
   }
 
   /** What the encoder wrote since the last call; valid until the next one of any method. */

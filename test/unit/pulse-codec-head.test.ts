@@ -44,7 +44,7 @@ function codeWith({ base, target }: Ends, head: Head, overwrite: boolean): Uint8
   kernel.loadBase(dtype, base.arrays[0]!, 0, count);
   kernel.loadTarget(dtype, target.arrays[0]!, 0, count);
   run.scaleBlock(kind, count);
-  run.encodeBlock(kind, count);
+  kernel.encodeBlock(dtype, count);
   run.encodeEnd();
   run.finishEncoder();
   const code = kernel.drain().slice();

@@ -103,7 +103,7 @@ describe('models', () => {
       kernel.loadTarget('bf16', target, 0, 3000);
       kernel.run.encodeHead(0, 3000, 8, 0, 0);
       kernel.run.scaleBlock(0, 3000);
-      kernel.run.encodeBlock(0, 3000);
+      kernel.encodeBlock('bf16', 3000);
       kernel.run.encodeEnd();
       kernel.run.finishEncoder();
       kernel.drain();
