@@ -3,7 +3,7 @@
  * policies of our own tasks, throughput, a state of 4 GB, time per sync, and what anchors add. Every codec is given the same
  * input in the same run; all decode back bit for bit, or the run fails. The first run records its chains (15 minutes).
  *
- *     npm run bench -- pulse [--only simulation,chains,policies,speed,large,integrity] [--gigabytes N] [--json FILE]
+ *     npm run bench -- pulse [--only simulation,chains,policies,merged,speed,large,integrity] [--gigabytes N] [--json FILE]
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,13 +14,14 @@ import { parseArgs } from 'node:util';
 import { useNodeSha256 } from '../src/storage/node-hash.ts';
 import { type ChainStep, type Comparison, compare, OURS } from './pulse/compare.ts';
 import { Follower } from './pulse/follower.ts';
+import { merged } from './pulse/merged.ts';
 import { policies } from './pulse/policies.ts';
 import { LEARNING_RATES, transformerChain } from './pulse/recordings.ts';
 import { Simulation } from './pulse/simulation.ts';
 import { speeds } from './pulse/speed.ts';
 import { amortised, syncTimes } from './pulse/sync-time.ts';
 
-const SECTIONS = ['simulation', 'chains', 'policies', 'speed', 'large', 'integrity'] as const;
+const SECTIONS = ['simulation', 'chains', 'policies', 'merged', 'speed', 'large', 'integrity'] as const;
 
 const { values } = parseArgs({
   options: {
@@ -89,8 +90,15 @@ if (wanted.has('policies')) {
   result.policies = rows;
 }
 
+if (wanted.has('merged')) {
+  const rows = merged(states(1e-6));
+  console.log('Catching up at 1 % changed: the patches that were missed, and one merged patch');
+  console.table(rows.map((row) => rounded(row, 3)));
+  result.merged = rows;
+}
+
 if (wanted.has('speed')) {
-  const rows = speeds(pair(1e-6));
+  const rows = speeds(states(1e-6));
   console.log('GB of bf16 state a second on one core, 1 % changed: medians');
   console.table(rows.map((row) => rounded(row, 2)));
   result.speed = rows;
@@ -140,8 +148,8 @@ async function* upTo(states: AsyncIterable<ChainStep>, last: number): AsyncGener
   }
 }
 
-/** The states around the simulator's update AT. */
-function pair(learningRate: number): ChainStep[] {
+/** The simulator's states up to its update AT. */
+function states(learningRate: number): ChainStep[] {
   return [...simulated(learningRate)];
 }
 
@@ -153,12 +161,13 @@ function anchorBytes(): number {
 function large(): Record<string, unknown> {
   const folder = mkdtempSync(join(tmpdir(), 'grail-bench-'));
   try {
-    const states = pair(1e-6).slice(-2);
-    const files = states.map(({ state }, i) => {
-      const file = join(folder, `${i}.bin`);
-      writeFileSync(file, new Uint8Array(state.buffer, state.byteOffset, state.byteLength));
-      return file;
-    });
+    const files = states(1e-6)
+      .slice(-2)
+      .map(({ state }, i) => {
+        const file = join(folder, `${i}.bin`);
+        writeFileSync(file, new Uint8Array(state.buffer, state.byteOffset, state.byteLength));
+        return file;
+      });
     const script = fileURLToPath(new URL('pulse/large.ts', import.meta.url));
     const { status, stdout } = spawnSync(process.execPath, [script, ...files, values.gigabytes], {
       encoding: 'utf8',

@@ -13,6 +13,7 @@ import {
   MemoryMarks,
   type MemoryTensors,
   readHeader,
+  stateId,
   type TensorSpec,
 } from '../../src/pulse/index.ts';
 import {
@@ -46,33 +47,36 @@ interface Subject {
   readonly idAt: number;
   readonly state: MemoryTensors;
   readonly decode: (bytes: Uint8Array) => MemoryTensors;
-  /** The bytes without what their reader does not look at: of an overwriting patch, its base’s id. */
-  readonly neutral: (bytes: Uint8Array) => Uint8Array;
-  /** The one encoding of a state. */
-  readonly encode: (state: MemoryTensors) => Uint8Array;
+  /** The one encoding of a state in the way that `like` has. */
+  readonly encode: (state: MemoryTensors, like: Uint8Array) => Uint8Array;
 }
+
+const FLAGS_AT = 6;
+const OVERWRITES = 1;
+const KEEPS_HISTORY = 2;
 
 type Patched = Omit<Parameters<typeof patchOf>[0], 'base' | 'target' | 'marks'>;
 
 function patchSubject(
   name: string,
   [base, state]: readonly [MemoryTensors, MemoryTensors],
-  how: Patched & { marks?: MemoryMarks } = {},
+  { marks, ...how }: Patched & { marks?: MemoryMarks } = {},
 ): Subject {
-  const { marks, ...rest } = how;
-  const own = () => (marks === undefined ? rest : { ...rest, marks: marks.clone() });
-  const encode = (target: MemoryTensors) => patchOf({ base, target, ...own() }).patch;
-  const bytes = encode(state);
-  const neutral = (altered: Uint8Array) => {
-    const out = altered.slice();
-    // One that changes nothing has the same code when it overwrites.
-    const overwrites = out[6] === 1 && (how.overwrite === true || base === state);
-    if (overwrites) out.set(bytes.subarray(6, 39), 6);
-    return out;
-  };
+  const own = () => (marks === undefined ? how : { ...how, marks: marks.clone() });
+  const { patch: bytes } = patchOf({ base, target: state, ...own() });
   return {
-    ...{ name, bytes, state, encode, neutral, idAt: 39, bodyAt: readHeader(byteSource(bytes)).headerBytes },
+    ...{ name, bytes, state, idAt: 39, bodyAt: readHeader(byteSource(bytes)).headerBytes },
     decode: (altered) => patched(altered, { base, ...own() }).tensors,
+    encode(target, like) {
+      const flags = like[FLAGS_AT]!;
+      // The first patch of a history is read by who has none, too.
+      const kept = marks === undefined ? { marks: new MemoryMarks(base.specs) } : own();
+      const ways = flags === KEEPS_HISTORY ? kept : { overwrite: flags === OVERWRITES };
+      const { patch } = patchOf({ base, target, ...ways });
+      // What an overwriting patch was made from is not compared.
+      if (flags === OVERWRITES) patch.set(like.subarray(7, 39), 7);
+      return patch;
+    },
   };
 }
 
@@ -99,7 +103,6 @@ function subjects(random: Random): Subject[] {
     list.push({
       ...{ name: `an anchor of ${name}`, bytes: anchor, state: second, encode: anchorOf, idAt: 7 },
       bodyAt: readHeader(byteSource(anchor)).headerBytes,
-      neutral: (altered) => altered,
       decode: (altered) => anchored(altered, { maxBytes: 10_000 }),
     });
   };
@@ -156,24 +159,29 @@ function attempt<T>(read: () => T): { value: T } | { error: GrailError } {
 }
 
 /**
- * Decodes altered bytes. What is accepted must be the one encoding of the promised state. What is refused because it is
- * another state gets that one's id, and must then be the one encoding of it. Gives whether there was a state.
+ * Decodes altered bytes. What is accepted must be the promised state, and the bytes its one encoding. What is refused because
+ * it is another state gets that one's id, and must then be just that. Gives whether there was a state.
  */
 function probe(subject: Subject, bytes: Uint8Array, where: string): boolean {
-  const result = attempt(() => subject.decode(bytes));
-  if ('value' in result) {
-    if (!sameTensors(result.value, subject.state)) expect.fail(`${where}: another state`);
-    if (!equalBytes(subject.neutral(bytes), subject.bytes)) expect.fail(`${where}: accepted`);
-    return true;
+  let promised = bytes;
+  let result = attempt(() => subject.decode(promised));
+  if ('error' in result && result.error.code === 'PATCH_TARGET_MISMATCH') {
+    promised = bytes.slice();
+    promised.set(fromHex(result.error.details.got as Hex), subject.idAt);
+    result = attempt(() => subject.decode(promised));
+    if ('error' in result) expect.fail(`${where}: ${result.error.code} under its own id`);
   }
-  const { code, details } = result.error;
-  if (code !== 'PATCH_TARGET_MISMATCH') return false;
-  const named = bytes.slice();
-  named.set(fromHex(details.got as Hex), subject.idAt);
-  const again = attempt(() => subject.decode(named));
-  if ('error' in again) return expect.fail(`${where}: ${again.error.code} under its own id`);
-  if (!equalBytes(subject.encode(again.value), subject.neutral(named)))
-    expect.fail(`${where}: not its encoding`);
+  if ('error' in result) return false;
+  const { value } = result;
+  const id = promised.subarray(subject.idAt, subject.idAt + 32);
+  if (!equalBytes(stateId(value), id)) expect.fail(`${where}: another state than its id says`);
+  if (
+    equalBytes(id, subject.bytes.subarray(subject.idAt, subject.idAt + 32)) &&
+    !sameTensors(value, subject.state)
+  ) {
+    expect.fail(`${where}: another state`);
+  }
+  if (!equalBytes(subject.encode(value, promised), promised)) expect.fail(`${where}: not its encoding`);
   return true;
 }
 
