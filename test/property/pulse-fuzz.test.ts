@@ -73,9 +73,9 @@ function patchSubject(
       const kept = marks === undefined ? { marks: new MemoryMarks(base.specs) } : own();
       const ways = flags === KEEPS_HISTORY ? kept : { overwrite: flags === OVERWRITES };
       const { patch } = patchOf({ base, target, ...ways });
-      // What an overwriting patch was made from is not compared.
-      if (flags === OVERWRITES) patch.set(like.subarray(7, 39), 7);
-      return patch;
+      // What an overwriting patch was made from is not compared: of another base it may hold what this one has already.
+      const another = flags === OVERWRITES && !equalBytes(like.subarray(7, 39), patch.subarray(7, 39));
+      return another ? like : patch;
     },
   };
 }
@@ -201,7 +201,7 @@ test(
         sound.set(subject.name, sound.get(subject.name)! + 1);
     }
     // It says something only where altered codes often are codes of something.
-    for (const [name, count] of sound) expect(count, name).toBeGreaterThan(cases / list.length / 50);
+    for (const [name, count] of sound) expect(count, name).toBeGreaterThan(cases / list.length / 100);
   },
 );
 

@@ -154,6 +154,42 @@ describe('megabytes', () => {
     expect(await codeOf(() => anchored(concat(anchor, more)))).toBe('PATCH_FORMAT');
   });
 
+  test('behind a code that ends just where the codec’s memory does are refused', async () => {
+    const noise = tensorsOf([{ name: 'w', dtype: 'bf16', shape: [1_100_000] }], () => random(2 ** 16))
+      .arrays[0]!;
+    const stateOf = (count: number, last: number) => {
+      const bytes = noise.slice(0, 2 * count);
+      bytes[2 * count - 1] = last;
+      return new MemoryTensors([{ name: 'w', dtype: 'bf16', shape: [count] }], [bytes]);
+    };
+    const codecs = [
+      (to: MemoryTensors) => encodeAnchor({ target: to, write() {} }).bodyBytes,
+      (to: MemoryTensors) =>
+        encodePatch({ base: new MemoryTensors(to.specs), target: to, overwrite: true, write() {} }).bodyBytes,
+    ] as const;
+    const memory = 2 ** 21;
+    for (const [i, sizeOf] of codecs.entries()) {
+      let count = 1_000_000;
+      let last = 0;
+      // Some two bytes an element: near the size that is wanted, another last byte or one element more hits it.
+      for (let size = 0, tries = 0; size !== memory; tries++) {
+        expect(tries).toBeLessThan(300);
+        size = sizeOf(stateOf(count, last));
+        const away = Math.round((memory - size) / 2.05);
+        if (Math.abs(away) > 1) count += away;
+        else last = (last + 37) % 256;
+        if (tries % 20 === 19) count += 1;
+      }
+      const found = stateOf(count, last);
+      const zeros = new MemoryTensors(found.specs);
+      const bytes =
+        i === 0 ? anchorOf(found) : patchOf({ base: zeros, target: found, overwrite: true }).patch;
+      const read = (all: Uint8Array) => (i === 0 ? anchored(all) : patched(all, { base: zeros }).tensors);
+      expect(sameTensors(read(bytes), found)).toBe(true);
+      expect(await codeOf(() => read(concat(bytes, Uint8Array.of(0))))).toBe('PATCH_FORMAT');
+    }
+  });
+
   test('behind thousands of small tensors do not slow each of them down', async () => {
     const specs = Array.from(
       { length: 50_000 },
