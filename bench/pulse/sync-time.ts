@@ -5,27 +5,34 @@ const MODEL = 7.62e9;
 /** Seconds of training between syncs at which the paper's curve has 90 % at 20 Gbit/s. */
 const TRAINING_S = 50;
 const GBITS = [0.05, 0.1, 0.2, 0.5, 1, 5, 20];
+const SENT = [OURS, OURS_FRESH, 'PULSEPT1 v3', 'grail v3.1 + zstd-1 (PULSE)'];
 
-/** Seconds to send a sync of a 7.62 G model, by codec and link; and the share of time that the trainer trains. */
-export function syncTimes({ rows }: Comparison): Record<string, string | number>[] {
-  const sent = rows.filter(({ codec }) =>
-    [OURS, OURS_FRESH, 'PULSEPT1 v3', 'grail v3.1 + zstd-1 (PULSE)'].includes(codec),
-  );
-  const bytes = [
-    { codec: 'full bf16', bytes: 2 * MODEL },
-    ...sent.map(({ codec, ratio }) => ({ codec, bytes: (2 * MODEL) / ratio! })),
-  ];
-  return bytes.map(({ codec, bytes: size }) => ({
+/**
+ * Seconds to send a sync of a 7.62 G model, by codec and link, and the share of time that the trainer trains when it waits
+ * for it: transfer alone, and for our codec also encode, transfer and apply one after another, each on one core.
+ */
+export function syncTimes({ weights, rows }: Comparison): Record<string, string | number>[] {
+  const line = (codec: string, bytes: number, codecSeconds: number) => ({
     codec,
-    MB: Math.round(size / 1e6),
+    MB: Math.round(bytes / 1e6),
     ...Object.fromEntries(
       GBITS.map((gbit) => {
-        const seconds = (8 * size) / (gbit * 1e9);
+        const seconds = (8 * bytes) / (gbit * 1e9) + codecSeconds;
         const share = (100 * TRAINING_S) / (TRAINING_S + seconds);
         return [`${gbit} Gbit/s`, `${seconds.toPrecision(3)} s, ${share.toFixed(1)} %`];
       }),
     ),
-  }));
+  });
+  const lines = [line('full bf16', 2 * MODEL, 0)];
+  for (const { codec, ratio, encodeMs, applyMs } of rows.filter((row) => SENT.includes(row.codec))) {
+    const bytes = (2 * MODEL) / ratio!;
+    lines.push(line(codec, bytes, 0));
+    if (codec !== OURS) continue;
+    lines.push(
+      line(`${codec}, encode and apply included`, bytes, ((encodeMs! + applyMs!) * MODEL) / weights / 1000),
+    );
+  }
+  return lines;
 }
 
 /**
