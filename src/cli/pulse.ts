@@ -27,7 +27,7 @@ const flagsSchema = z.strictObject({
     description: 'diff, apply, merge, anchor: the file (or folder) to write',
   }),
   history: fileFlag.describe(
-    'diff, apply, verify, merge, anchor: the chain’s history; a missing file is a new one',
+    'diff, apply, verify, merge, anchor: the chain’s history, kept by both sides from patch to patch: a tenth smaller; a missing file is a new one',
   ),
   new: fileFlag.describe('verify: the state to which the patch must lead, byte for byte'),
   target: z
