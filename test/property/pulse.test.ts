@@ -32,7 +32,7 @@ import {
   weightPattern,
 } from '../support/pulse.ts';
 
-const runs = process.env.GRAIL_LONG ? 20_000 : 300;
+const runs = process.env.GRAIL_LONG ? 6_000 : 300;
 const options = { numRuns: runs, seed: 20_261 };
 const limits = { timeout: 1_200_000 };
 
