@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { type Hex, toHex } from '../protocol/bytes.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { sha256 } from '../protocol/hash.ts';
+import { hasCode, openPlainFile } from './plain-file.ts';
 
 /** Largest blob: a policy of sixteen of the largest layers fits, entropy-coded or not. */
 export const MAX_BLOB_BYTES = 134_217_728;
@@ -77,7 +78,7 @@ export class FolderBlobStore implements BlobStore {
 
   async get(hash: Hex): Promise<Uint8Array> {
     const path = this.#path(hash);
-    const file = await openFile(path);
+    const file = await openPlainFile(path);
     if (file === null) {
       throw new GrailError('BLOB_MISSING', 'the blob is not in the store: fetch it from another node', {
         hash,
@@ -96,7 +97,7 @@ export class FolderBlobStore implements BlobStore {
   }
 
   async has(hash: Hex): Promise<boolean> {
-    const file = await openFile(this.#path(hash));
+    const file = await openPlainFile(this.#path(hash));
     await file?.close();
     return file !== null;
   }
@@ -137,20 +138,6 @@ export class FolderBlobStore implements BlobStore {
   }
 }
 
-/** Opens a plain file; null when there is none. Links and folders are not followed: they are no blobs. */
-async function openFile(path: string): Promise<FileHandle | null> {
-  let file: FileHandle;
-  try {
-    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ELOOP', 'ENOTDIR')) return null;
-    throw error;
-  }
-  if ((await file.stat()).isFile()) return file;
-  await file.close();
-  return null;
-}
-
 /** Makes a rename durable. */
 async function syncFolder(path: string): Promise<void> {
   for (const folder of [path, dirname(path)]) {
@@ -177,8 +164,4 @@ function corrupt(hash: Hex, got: string): GrailError {
 function absent(error: unknown): null {
   if (hasCode(error, 'ENOENT')) return null;
   throw error;
-}
-
-function hasCode(error: unknown, ...codes: string[]): boolean {
-  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }

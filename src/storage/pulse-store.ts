@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { constants } from 'node:fs';
 import { type FileHandle, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Hex } from '../protocol/bytes.ts';
@@ -7,6 +6,7 @@ import { canonicalBytes } from '../protocol/canonical.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { MAX_MANIFEST_BYTES, type Manifest } from '../pulse/chain/manifest.ts';
 import type { BlobCache, Chunks, PulseStore } from '../pulse/chain/store.ts';
+import { hasCode, openPlainFile } from './plain-file.ts';
 import { syncFolder } from './staged-file.ts';
 
 /** Read in pieces of this size: runtimes refuse 2 GiB at once. */
@@ -27,7 +27,7 @@ export class FolderBlobCache implements BlobCache {
   }
 
   async getBlob(hash: Hex, bytes: number, signal?: AbortSignal): Promise<Chunks> {
-    const file = await openFile(this.#path(hash));
+    const file = await openPlainFile(this.#path(hash));
     if (file === null) {
       throw new GrailError('BLOB_MISSING', 'the blob is not in the folder: ask another relay', { hash });
     }
@@ -223,7 +223,7 @@ async function readChunks(
 
 /** Null when the file went away. @throws GrailError MANIFEST_INVALID */
 async function readManifest(path: string): Promise<{ value: unknown } | null> {
-  const file = await openFile(path);
+  const file = await openPlainFile(path);
   if (file === null) return null;
   try {
     const chunks = await readChunks(file, MAX_MANIFEST_BYTES + 1, undefined);
@@ -235,20 +235,6 @@ async function readManifest(path: string): Promise<{ value: unknown } | null> {
   } finally {
     await file.close();
   }
-}
-
-/** Opens a plain file; null when there is none. Links and folders are not followed. */
-async function openFile(path: string): Promise<FileHandle | null> {
-  let file: FileHandle;
-  try {
-    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ELOOP', 'ENOTDIR')) return null;
-    throw error;
-  }
-  if ((await file.stat()).isFile()) return file;
-  await file.close();
-  return null;
 }
 
 async function statOf(path: string): Promise<{ size: number; mtimeMs: number } | null> {
@@ -263,8 +249,4 @@ async function namesIn(folder: string): Promise<string[]> {
     if (hasCode(error, 'ENOENT')) return [];
     throw error;
   });
-}
-
-function hasCode(error: unknown, ...codes: string[]): boolean {
-  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }
