@@ -253,6 +253,21 @@ export function decodeBit(context: usize): u32 {
   return bit;
 }
 
+/** `bits` bits of a value, most significant first, in the contexts of a binary tree: 1 to 2^bits − 1 behind `contexts`. */
+export function encodeTree(contexts: usize, bits: i32, value: i32): void {
+  for (let place = bits - 1, node: usize = 1; place >= 0; place--) {
+    const bit = (value >>> place) & 1;
+    encodeBit(contexts + node, bit);
+    node = (node << 1) | bit;
+  }
+}
+
+export function decodeTree(contexts: usize, bits: i32): i32 {
+  let node: usize = 1;
+  while (node < <usize>1 << bits) node = (node << 1) | decodeBit(contexts + node);
+  return <i32>node - (1 << bits);
+}
+
 /** `bits` ≤ 16 bits of even chances. */
 export function encodeRaw(bits: u64, value: u64): void {
   encodePart(bits, value, value + 1);

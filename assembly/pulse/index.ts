@@ -10,9 +10,11 @@
  */
 import {
   decodeBit,
+  decodeTree,
   drain,
   encodeBit,
   encodePart,
+  encodeTree,
   finishEncoder,
   isCanonical,
   overrun,
@@ -421,11 +423,9 @@ function hashWith(kind: i32, count: i32): void {
   }
 }
 
-/** Adds a block at BASE_BLOCK to the set hash. */
+/** Adds a block at BASE_BLOCK to the set hash: bit patterns, so only their width matters. */
 export function hashBlock(kind: i32, count: i32): void {
-  if (kind == BF16) hashWith(BF16, count);
-  else if (kind == F16) hashWith(F16, count);
-  else if (kind == F32) hashWith(F32, count);
+  if (kind <= F16) hashWith(BF16, count);
   else if (kind == INT8) hashWith(INT8, count);
   else hashWith(INT32, count);
 }
@@ -516,20 +516,6 @@ export function startPatch(overwrites: bool): void {
   startValues();
 }
 
-function encodeZeros(count: i32): void {
-  for (let place = 4, node: usize = 1; place >= 0; place--) {
-    const bit = (count >>> place) & 1;
-    encodeBit(SHARED_ZEROS + node, bit);
-    node = (node << 1) | bit;
-  }
-}
-
-function decodeZeros(): u32 {
-  let node: usize = 1;
-  while (node < 32) node = (node << 1) | decodeBit(SHARED_ZEROS + node);
-  return <u32>(node - 32);
-}
-
 /**
  * The head of a tensor: whether anything changed, and what share: 2^(−quarters/4), never less than it is.
  * @param sharedZeros trailing zeros of all int32 steps
@@ -538,12 +524,8 @@ function decodeZeros(): u32 {
 export function encodeHead(kind: i32, elements: f64, quarters: i32, sharedZeros: i32, rows: bool): void {
   encodeBit(ANY, quarters < 0 ? 0 : 1);
   if (quarters < 0) return;
-  for (let place = 6, node: usize = 1; place >= 0; place--) {
-    const bit = (quarters >>> place) & 1;
-    encodeBit(DENSITY + node, bit);
-    node = (node << 1) | bit;
-  }
-  if (kind == INT32 && !blind) encodeZeros(sharedZeros);
+  encodeTree(DENSITY, 7, quarters);
+  if (kind == INT32 && !blind) encodeTree(SHARED_ZEROS, 5, sharedZeros);
   zeros = sharedZeros;
   byRows = rows;
   if (mayGoByRows(elements)) encodeBit(BY_ROWS, rows ? 1 : 0);
@@ -566,12 +548,10 @@ export function getByRows(): bool {
 export function decodeHead(kind: i32, elements: f64): bool {
   headQuarters = -1;
   if (decodeBit(ANY) == 0) return false;
-  let node: usize = 1;
-  while (node < 128) node = (node << 1) | decodeBit(DENSITY + node);
-  const quarters = <i32>(node - 128);
+  const quarters = decodeTree(DENSITY, 7);
   headQuarters = quarters;
   zeros = 0;
-  if (kind == INT32 && !blind) zeros = decodeZeros();
+  if (kind == INT32 && !blind) zeros = decodeTree(SHARED_ZEROS, 5);
   byRows = mayGoByRows(elements) && decodeBit(BY_ROWS) == 1;
   openTensor(elements, quarters);
   readReach();
@@ -852,12 +832,12 @@ export function surveyValues(count: i32): void {
 export function encodeValuesHead(kind: i32, elements: f64, sharedZeros: i32): void {
   small = kind >= INT8 && elements <= 65536;
   zeros = sharedZeros;
-  if (small && kind == INT32) encodeZeros(sharedZeros);
+  if (small && kind == INT32) encodeTree(SHARED_ZEROS, 5, sharedZeros);
 }
 
 export function decodeValuesHead(kind: i32, elements: f64): void {
   small = kind >= INT8 && elements <= 65536;
-  zeros = small && kind == INT32 ? decodeZeros() : 0;
+  zeros = small && kind == INT32 ? decodeTree(SHARED_ZEROS, 5) : 0;
 }
 
 /** Codes whole values, at TARGET_BLOCK. */
@@ -866,10 +846,7 @@ export function encodeValues(kind: i32, count: i32): void {
   for (let i = 0; i < count; i++) {
     const at = TARGET_BLOCK + (<usize>i << shift);
     if (small) encodeSmall(kind, loadItem(kind, at), zeros);
-    else if (kind <= F16) encodeValue(BF16, <u32>load<u16>(at));
-    else if (kind == INT8) encodeValue(INT8, <u32>load<u8>(at));
-    else if (kind == F32) encodeValue(F32, load<u32>(at));
-    else encodeValue(INT32, load<u32>(at));
+    else encodeValue(kind, loadItem(kind, at));
   }
 }
 
@@ -878,10 +855,6 @@ export function decodeValues(kind: i32, count: i32): void {
   const shift = itemShift(kind);
   for (let i = 0; i < count; i++) {
     const at = BASE_BLOCK + (<usize>i << shift);
-    if (small) storeItem(kind, at, decodeSmall(kind, zeros));
-    else if (kind <= F16) store<u16>(at, <u16>decodeValue(BF16));
-    else if (kind == INT8) store<u8>(at, <u8>decodeValue(INT8));
-    else if (kind == F32) store<u32>(at, decodeValue(F32));
-    else store<u32>(at, decodeValue(INT32));
+    storeItem(kind, at, small ? decodeSmall(kind, zeros) : decodeValue(kind));
   }
 }
