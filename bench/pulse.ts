@@ -17,6 +17,7 @@ import { Follower } from './pulse/follower.ts';
 import { merged } from './pulse/merged.ts';
 import { policies } from './pulse/policies.ts';
 import { LEARNING_RATES, transformerChain } from './pulse/recordings.ts';
+import { bytesOf } from './pulse/rivals/rival.ts';
 import { Simulation } from './pulse/simulation.ts';
 import { speeds } from './pulse/speed.ts';
 import { amortised, syncTimes } from './pulse/sync-time.ts';
@@ -165,7 +166,7 @@ function large(): Record<string, unknown> {
       .slice(-2)
       .map(({ state }, i) => {
         const file = join(folder, `${i}.bin`);
-        writeFileSync(file, new Uint8Array(state.buffer, state.byteOffset, state.byteLength));
+        writeFileSync(file, bytesOf(state));
         return file;
       });
     const script = fileURLToPath(new URL('pulse/large.ts', import.meta.url));

@@ -1,14 +1,14 @@
 import { loadBackend, wasmBinarySha256 } from '../../src/backends/index.ts';
 import { startTfjs } from '../../src/backends/tfjs/engine.ts';
-import { environmentById, evaluateLogits, type Rollouts, runSlots } from '../../src/environments/index.ts';
+import { environmentById, evaluateLogits } from '../../src/environments/index.ts';
 import { recipe } from '../../src/params/recipes.ts';
-import { type Policy, packSlotSeeds, policyRoot, sampleBatch } from '../../src/policy/index.ts';
+import { type Policy, policyRoot } from '../../src/policy/index.ts';
 import { toHex, u32 } from '../../src/protocol/bytes.ts';
 import { sha256, tag } from '../../src/protocol/hash.ts';
-import { minerSeeds, windowSeed } from '../../src/protocol/seeds.ts';
 import { floatForward } from '../../src/training/float-network.ts';
 import { createTrainer, type TrainerState, type UpdateMetrics } from '../../src/training/index.ts';
 import { actorLayout } from '../../src/training/state.ts';
+import { loneWindow } from '../support/lone-window.ts';
 import { floatActor } from './float-actor.ts';
 import type { Row, RowKey } from './rows.ts';
 
@@ -92,18 +92,10 @@ export async function runRow(key: RowKey, options: RowOptions): Promise<Omit<Row
     const behind = Math.min(window, options.lag);
     const acting = versions[versions.length - 1 - behind]!;
     const beacon0 = sha256(tag('bench/beacon'), u32(seed), u32(window));
-    const seedOfWindow = windowSeed({ genesisHash, window, policyRoot: policyRoot(acting.policy), beacon0 });
-    const seeds = minerSeeds(genesisHash, seedOfWindow, new Uint8Array(20).fill(1));
-    const noise = packSlotSeeds(seeds, slots);
-    const rollouts: Rollouts = runSlots(
-      environment,
-      seeds,
-      groupSize,
-      slots,
-      stepsPerSlot,
-      (step, observations, actions) =>
-        sampleBatch(noise, step, acting.logits(observations, slots), environment.actions, actions),
-    );
+    const rollouts = loneWindow({
+      ...{ environment, genesisHash, window, beacon0, policy: acting.policy, groupSize, slots, stepsPerSlot },
+      logits: (observations, batch) => acting.logits(observations, batch),
+    });
     const result = trainer.update({
       state,
       policy,

@@ -2,6 +2,7 @@ import { median } from '../support/timing.ts';
 import { ChangeHistory, entropyBounds } from './entropy.ts';
 import { Follower } from './follower.ts';
 import { type NamedTensor, RIVALS } from './rivals/index.ts';
+import { bytesOf } from './rivals/rival.ts';
 
 /** A codec on one or more updates of a chain: sums and medians. */
 export interface Row {
@@ -116,10 +117,6 @@ function measured(
     encodeMs: encoded - began,
     applyMs: done - encoded,
   };
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: Uint16Array): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 function row(codec: string, samples: readonly Sample[], weights: number): Row {

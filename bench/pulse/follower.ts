@@ -13,6 +13,7 @@ import {
   type TensorSpec,
 } from '../../src/pulse/index.ts';
 import type { NamedTensor } from './rivals/index.ts';
+import { bytesOf } from './rivals/rival.ts';
 
 export interface Sync {
   readonly changed: number;
@@ -35,8 +36,7 @@ export function tensorsOf(specs: readonly TensorSpec[], state: Uint16Array): Mem
     specs.map(({ shape }) => {
       const size = shape.reduce((product, dim) => product * dim, 1);
       at += size;
-      const part = state.subarray(at - size, at);
-      return new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
+      return bytesOf(state.subarray(at - size, at));
     }),
   );
 }
@@ -89,9 +89,7 @@ export class Follower {
       ...(this.#history ? { marks: this.#receivedMarks, head: this.#receivedHead } : {}),
     });
     const done = performance.now();
-    if (
-      sha256(sink.arrays) !== sha256([new Uint8Array(target.buffer, target.byteOffset, target.byteLength)])
-    ) {
+    if (sha256(sink.arrays) !== sha256([bytesOf(target)])) {
       throw new Error('the applied chain is not the source');
     }
     this.#head = result.head;

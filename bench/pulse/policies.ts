@@ -7,9 +7,9 @@ import {
   FRESH,
   type HistoryHead,
   MemoryMarks,
-  MemoryTensors,
+  type MemoryTensors,
 } from '../../src/pulse/index.ts';
-import { specsOf } from '../../src/pulse/policy.ts';
+import { tensorsOf } from '../../src/pulse/policy.ts';
 import { POLICY_TASKS, policyChain } from './policy-recordings.ts';
 import { encodeRice } from './rivals/rice.ts';
 import { zstd } from './rivals/rival.ts';
@@ -40,12 +40,8 @@ export async function policies(report: (line: string) => void): Promise<PolicyRo
     let [bits, bitsWithHistory, bitsV3, patchBytes, anchorBytes, changed, counted, stateBytes] =
       Array(8).fill(0);
     for await (const { version, policy } of policyChain(task, report)) {
-      const specs = specsOf(policy.architecture);
-      const tensors = new MemoryTensors(
-        specs,
-        policy.layers.flatMap(({ weight, bias }) => [bytesOf(weight), bytesOf(bias)]),
-      );
-      marks ??= new MemoryMarks(specs);
+      const tensors = tensorsOf(policy);
+      marks ??= new MemoryMarks(tensors.specs);
       if (previous !== undefined) {
         const base = previous.tensors;
         const kept = encodePatch({ base, target: tensors, marks, head, write: () => {} });
@@ -120,8 +116,4 @@ function v3Bytes(base: Policy, target: Policy): number {
     }
   }
   return zstd(concat(...indices), 1).length + zstd(Uint8Array.from(values), 1).length;
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: Int8Array | Int32Array): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }

@@ -2,14 +2,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { loadBackend, wasmBinarySha256 } from '../../src/backends/index.ts';
-import { environmentById, runSlots } from '../../src/environments/index.ts';
+import { environmentById } from '../../src/environments/index.ts';
 import { type Recipe, recipe } from '../../src/params/recipes.ts';
-import { type Policy, packSlotSeeds, policyRoot, sampleBatch } from '../../src/policy/index.ts';
+import type { Policy } from '../../src/policy/index.ts';
 import { policyFromTensorBytes, tensorByteLength, tensorBytes } from '../../src/policy/snapshot.ts';
 import { concat, toHex, u32 } from '../../src/protocol/bytes.ts';
 import { sha256, tag } from '../../src/protocol/hash.ts';
-import { minerSeeds, windowSeed } from '../../src/protocol/seeds.ts';
 import { createTrainer } from '../../src/training/index.ts';
+import { loneWindow } from '../support/lone-window.ts';
 import { recorded, recordingKey, sourcesOf } from './cache.ts';
 
 /**
@@ -48,7 +48,11 @@ export async function* policyChain(
 ): AsyncGenerator<PolicyVersion> {
   const settings = recipe(task, 'ppo');
   const folders = ['training', 'environments', 'policy', 'params'].map((name) => `src/${name}`);
-  const sources = ['bench/pulse/policy-recordings.ts', ...folders.flatMap(sourcesOf)];
+  const sources = [
+    'bench/pulse/policy-recordings.ts',
+    'bench/support/lone-window.ts',
+    ...folders.flatMap(sourcesOf),
+  ];
   const key = recordingKey(sources, JSON.stringify({ settings, windowSteps }));
   const name = `${task.replace('/', '-')}-${key}`;
   const folder = await recorded(name, async (partial) => {
@@ -85,18 +89,10 @@ async function train(
     const behaviour = versions[window - staleness]!;
     const acting = backend.load(behaviour);
     const beacon0 = sha256(tag('bench/beacon'), u32(window));
-    const seed = windowSeed({ genesisHash, window, policyRoot: policyRoot(behaviour), beacon0 });
-    const seeds = minerSeeds(genesisHash, seed, new Uint8Array(20).fill(1));
-    const noise = packSlotSeeds(seeds, slots);
-    const rollouts = runSlots(
-      environment,
-      seeds,
-      groupSize,
-      slots,
-      stepsPerSlot,
-      (step, observations, actions) =>
-        sampleBatch(noise, step, acting.logits(observations, slots), environment.actions, actions),
-    );
+    const rollouts = loneWindow({
+      ...{ environment, genesisHash, window, beacon0, policy: behaviour, groupSize, slots, stepsPerSlot },
+      logits: (observations, batch) => acting.logits(observations, batch),
+    });
     const result = trainer.update({
       state,
       policy,
