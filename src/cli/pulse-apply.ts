@@ -5,8 +5,8 @@ import { type PatchHeader, readHeader, type TensorSink } from '../pulse/index.ts
 import { placements, SafetensorsSink, SafetensorsSource, sameLayout } from '../storage/safetensors/index.ts';
 import { type Decoded, decode } from './pulse-decode.ts';
 import { PatchFile } from './pulse-file.ts';
-import { HistoryFile } from './pulse-history.ts';
-import { closing, type Work } from './pulse-work.ts';
+import { commit, HistoryFile } from './pulse-history.ts';
+import { closing, type Keep, type Work } from './pulse-work.ts';
 
 export interface ApplyTask {
   /** Not read for an anchor. */
@@ -27,25 +27,17 @@ export interface ApplyResult extends Omit<Decoded, 'head'> {
 /** Writes the state that a patch or an anchor leads to; the history that is given follows. */
 export function apply(task: ApplyTask, work: Work): ApplyResult & { readonly out: string } {
   return closing((keep) => {
-    const patch = keep(new PatchFile(task.patch));
-    const header = readHeader(patch.open());
-    const base = baseOf(header, task.base);
-    if (base !== null) keep(base);
-    const history =
-      task.history === null ? null : keep(new HistoryFile(task.history, header.specs, () => startOf(header)));
+    const given = opened(task, keep);
     let sink: SafetensorsSink | undefined;
     const decoded = decode({
-      ...{ patch, header, base, history, target: task.target, step: 'apply', work },
+      ...{ ...given, target: task.target, step: 'apply', work },
       sinkFor: (layout) => {
         sink = keep(new SafetensorsSink(task.out, layout));
         return sink;
       },
     });
-    history?.stage(decoded.head, fromHex(decoded.targetId));
-    work.stop();
-    sink!.commit();
-    history?.commit();
-    return { out: task.out, ...resultOf(decoded, patch, history) };
+    commit(work, sink!, given.history, { head: decoded.head, targetId: fromHex(decoded.targetId) });
+    return { out: task.out, ...resultOf(decoded, given) };
   });
 }
 
@@ -57,18 +49,10 @@ export interface VerifyTask extends Omit<ApplyTask, 'out'> {
 /** Decodes a patch or an anchor and keeps nothing. @throws what apply throws, and PATCH_TARGET_MISMATCH */
 export function verify(task: VerifyTask, work: Work): ApplyResult & { readonly compared: boolean } {
   return closing((keep) => {
-    const patch = keep(new PatchFile(task.patch));
-    const header = readHeader(patch.open());
-    const base = baseOf(header, task.base);
-    if (base !== null) keep(base);
-    const options = { readOnly: true };
-    const history =
-      task.history === null
-        ? null
-        : keep(new HistoryFile(task.history, header.specs, () => startOf(header), options));
+    const given = opened(task, keep, { readOnly: true });
     const expected = task.expected === null ? null : keep(new SafetensorsSource(task.expected));
     const decoded = decode({
-      ...{ patch, header, base, history, target: task.target, step: 'verify', work },
+      ...{ ...given, target: task.target, step: 'verify', work },
       sinkFor: (layout) => {
         if (expected === null) return { write() {} };
         const difference = firstDifference(
@@ -81,17 +65,29 @@ export function verify(task: VerifyTask, work: Work): ApplyResult & { readonly c
       },
     });
     expected?.assertUnchanged();
-    return { compared: expected !== null, ...resultOf(decoded, patch, history) };
+    return { compared: expected !== null, ...resultOf(decoded, given) };
   });
 }
 
-function resultOf(decoded: Decoded, patch: PatchFile, history: HistoryFile | null): ApplyResult {
-  const { head, ...result } = decoded;
-  return { ...result, patchBytes: patch.bytes, historySteps: history === null ? null : head.steps };
+/** What both actions work on. */
+interface Given {
+  readonly patch: PatchFile;
+  readonly header: PatchHeader;
+  readonly base: SafetensorsSource | null;
+  readonly history: HistoryFile | null;
 }
 
-function baseOf(header: PatchHeader, path: string | null): SafetensorsSource | null {
-  return header.kind === 'anchor' || path === null ? null : new SafetensorsSource(path);
+function opened(task: Omit<ApplyTask, 'out'>, keep: Keep, options: { readOnly?: boolean } = {}): Given {
+  const patch = keep(new PatchFile(task.patch));
+  const header = readHeader(patch.open());
+  const base = header.kind === 'anchor' || task.base === null ? null : keep(new SafetensorsSource(task.base));
+  const history = HistoryFile.given(task.history, header.specs, () => startOf(header), keep, options);
+  return { patch, header, base, history };
+}
+
+function resultOf(decoded: Decoded, { patch, history }: Given): ApplyResult {
+  const { head, ...result } = decoded;
+  return { ...result, patchBytes: patch.bytes, historySteps: history === null ? null : head.steps };
 }
 
 /** The state that a patch starts from; an anchor's own, since a history left at it by a crash is one. */

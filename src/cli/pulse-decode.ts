@@ -1,18 +1,15 @@
 import { fromHex, type Hex, toHex } from '../protocol/bytes.ts';
 import { GrailError } from '../protocol/errors.ts';
-import { firstDifference } from '../pulse/checks.ts';
+import { firstDifference, requireBase } from '../pulse/checks.ts';
 import {
   applyPatch,
   byteLength,
   decodeAnchor,
-  elementCount,
   FRESH,
-  FRESH_MARK,
   type HistoryHead,
   type Marks,
   type PatchHeader,
   type TensorSink,
-  type TensorSpec,
   totalBytes,
 } from '../pulse/index.ts';
 import {
@@ -72,10 +69,7 @@ export function decode(input: {
     return { kind, ...ids, stateBytes, changed: null, head: FRESH };
   }
   if (base === null) throw new GrailError('USAGE', 'a patch needs the state that it starts from: BASE PATCH');
-  const difference = firstDifference(header.specs, base.specs);
-  if (difference !== null) {
-    throw new GrailError('PATCH_BASE_MISMATCH', `the patch is for other tensors: in the base, ${difference}`);
-  }
+  requireBase(header, base.specs);
   const past = header.keepsHistory ? pastOf(header, input.history) : null;
   const done = applyPatch({
     base: stoppable(base, work),
@@ -90,10 +84,13 @@ export function decode(input: {
   return { kind, ...ids, stateBytes, changed: done.changed, head: done.head };
 }
 
-/** The history that a patch was coded with; a patch of a new history needs none. */
-function pastOf(header: PatchHeader, history: HistoryFile | null): { head: HistoryHead; marks: Marks } {
-  const { historySteps: steps, historyTag, specs } = header;
-  if (steps === 0) return history?.begin(true) ?? { head: FRESH, marks: unmarked(specs) };
+/** The history that a patch was coded with; null for a patch of a new history that nobody wants to follow. */
+function pastOf(
+  header: PatchHeader,
+  history: HistoryFile | null,
+): { head: HistoryHead; marks: Marks } | null {
+  const { historySteps: steps, historyTag } = header;
+  if (steps === 0) return history?.begin(true) ?? null;
   const past = history?.begin() ?? null;
   if (past !== null && past.head.steps === steps && toHex(past.head.tag) === historyTag) return past;
   const held = past === null ? 'none was given' : `this one has ${past.head.steps}`;
@@ -106,19 +103,6 @@ function pastOf(header: PatchHeader, history: HistoryFile | null): { head: Histo
       got: past && { steps: past.head.steps, tag: toHex(past.head.tag) },
     },
   );
-}
-
-/** Marks of weights that never changed; what becomes of them is not kept. */
-function unmarked(specs: readonly TensorSpec[]): Marks {
-  let buffer = new Uint8Array(0);
-  return {
-    read(index) {
-      const count = elementCount(specs[index]!);
-      if (buffer.length < count) buffer = new Uint8Array(count);
-      return buffer.subarray(0, count).fill(FRESH_MARK);
-    },
-    write() {},
-  };
 }
 
 function layoutOf(header: PatchHeader, layout: Layout): Layout {

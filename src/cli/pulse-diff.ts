@@ -1,9 +1,8 @@
 import { type Hex, toHex } from '../protocol/bytes.ts';
-import { GrailError } from '../protocol/errors.ts';
-import { firstDifference } from '../pulse/checks.ts';
+import { requireSameSpecs } from '../pulse/checks.ts';
 import { elementCount, encodeAnchor, encodePatch, FRESH, stateId, totalBytes } from '../pulse/index.ts';
 import { SafetensorsSource, sameLayout } from '../storage/safetensors/index.ts';
-import { HistoryFile } from './pulse-history.ts';
+import { commit, HistoryFile } from './pulse-history.ts';
 import { closing, stoppable, type Work, watch } from './pulse-work.ts';
 import { PatchWriter } from './pulse-write.ts';
 
@@ -36,16 +35,9 @@ export function diff(task: DiffTask, work: Work): DiffResult {
     const base = keep(new SafetensorsSource(task.base));
     const target = keep(new SafetensorsSource(task.target));
     const { specs } = target;
-    const difference = firstDifference(base.specs, specs);
-    if (difference !== null) {
-      throw new GrailError(
-        'TENSORS_INVALID',
-        `a patch cannot change names, types or shapes: ${difference}; publish an anchor (grail pulse anchor)`,
-      );
-    }
+    requireSameSpecs(base.specs, specs);
     const source = stoppable(base, work);
-    const history =
-      task.history === null ? null : keep(new HistoryFile(task.history, specs, () => stateId(source)));
+    const history = HistoryFile.given(task.history, specs, () => stateId(source), keep);
     const out = keep(new PatchWriter(task.out));
     const past = task.overwrite ? null : (history?.begin() ?? null);
     const result = encodePatch({
@@ -64,10 +56,7 @@ export function diff(task: DiffTask, work: Work): DiffResult {
     if (past !== null) history!.check(result.baseId);
     const carriesLayout = !sameLayout(base.layout, target.layout);
     out.finish(result.header, carriesLayout ? target.layout : null);
-    history?.stage(result.head, result.targetId);
-    work.stop();
-    out.commit();
-    history?.commit();
+    commit(work, out, history, result);
     return {
       out: task.out,
       bytes: out.bytes,
@@ -102,8 +91,7 @@ export function anchor(task: AnchorTask, work: Work): AnchorResult {
     const target = keep(new SafetensorsSource(task.target));
     const { specs } = target;
     const source = stoppable(target, work);
-    const history =
-      task.history === null ? null : keep(new HistoryFile(task.history, specs, () => stateId(source)));
+    const history = HistoryFile.given(task.history, specs, () => stateId(source), keep);
     const out = keep(new PatchWriter(task.out));
     const result = encodeAnchor({
       target: source,
@@ -115,10 +103,7 @@ export function anchor(task: AnchorTask, work: Work): AnchorResult {
     });
     target.assertUnchanged();
     out.finish(result.header, target.layout);
-    history?.stage(FRESH, result.targetId);
-    work.stop();
-    out.commit();
-    history?.commit();
+    commit(work, out, history, { head: FRESH, targetId: result.targetId });
     return {
       out: task.out,
       bytes: out.bytes,

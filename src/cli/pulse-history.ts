@@ -22,6 +22,7 @@ import {
   markBytes,
   specsDigest,
 } from './pulse-history-format.ts';
+import type { Keep, Work } from './pulse-work.ts';
 
 /** Where the next history waits until the output has its name: a crash between the two loses nothing. */
 const nextOf = (path: string) => `${path}.next`;
@@ -43,6 +44,17 @@ export class HistoryFile {
   #record: HistoryRecord | null = null;
   #next: StagedFile | null = null;
   #buffer = new Uint8Array(0);
+
+  /** The history of a task, kept until its end; null when none was given. */
+  static given(
+    path: string | null,
+    specs: readonly TensorSpec[],
+    baseId: () => Uint8Array,
+    keep: Keep,
+    options: { readOnly?: boolean } = {},
+  ): HistoryFile | null {
+    return path === null ? null : keep(new HistoryFile(path, specs, baseId, options));
+  }
 
   /**
    * Opens a history; a missing file is a fresh one.
@@ -183,4 +195,17 @@ export class HistoryFile {
       { history: this.path, ...details },
     );
   }
+}
+
+/** Gives an output its name, then the history that goes with it; the last moment to stop is before. */
+export function commit(
+  work: Work,
+  output: { commit(): void },
+  history: HistoryFile | null,
+  next: { readonly head: HistoryHead; readonly targetId: Uint8Array },
+): void {
+  history?.stage(next.head, next.targetId);
+  work.stop();
+  output.commit();
+  history?.commit();
 }

@@ -52,8 +52,11 @@ interface Closable {
   close(): void;
 }
 
+/** Has a thing closed at the end, and gives it back. */
+export type Keep = <C extends Closable>(thing: C) => C;
+
 /** Runs with things that are closed afterwards, the last one first, however it ends. */
-export function closing<T>(run: (keep: <C extends Closable>(thing: C) => C) => T): T {
+export function closing<T>(run: (keep: Keep) => T): T {
   const open: Closable[] = [];
   try {
     return run((thing) => {

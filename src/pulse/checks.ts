@@ -20,22 +20,29 @@ export function firstDifference(a: readonly TensorSpec[], b: readonly TensorSpec
   return null;
 }
 
+/** Whether a patch between states of such tensors is possible. */
+export function sameSpecs(a: readonly TensorSpec[], b: readonly TensorSpec[]): boolean {
+  return a === b || firstDifference(a, b) === null;
+}
+
+/** @throws GrailError TENSORS_INVALID when a patch from one to the other is not possible */
 export function requireSameSpecs(base: readonly TensorSpec[], target: readonly TensorSpec[]): void {
   const difference = firstDifference(base, target);
   if (difference === null) return;
   throw new GrailError(
     'TENSORS_INVALID',
-    'a patch cannot change names, types or shapes of tensors: publish an anchor',
-    { difference: difference.slice(0, 256) },
+    `a patch cannot change names, types or shapes: ${difference.slice(0, 256)}; publish an anchor`,
   );
 }
 
+/** @throws GrailError PATCH_BASE_MISMATCH when the patch is for other tensors */
 export function requireBase(header: PatchHeader, specs: readonly TensorSpec[]): void {
   const difference = firstDifference(header.specs, specs);
   if (difference === null) return;
-  throw new GrailError('PATCH_BASE_MISMATCH', 'the patch is for other tensors than those held', {
-    difference: difference.slice(0, 256),
-  });
+  throw new GrailError(
+    'PATCH_BASE_MISMATCH',
+    `the patch is for other tensors: in the base, ${difference.slice(0, 256)}`,
+  );
 }
 
 /** Whether the patch uses a history. @throws GrailError PATCH_HISTORY_MISMATCH when it is not the one held */

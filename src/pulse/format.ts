@@ -123,13 +123,17 @@ export class FieldReader {
 /** An unsigned integer as LEB128 in its shortest form. */
 export function varint(value: number): Uint8Array {
   const out: number[] = [];
+  pushVarint(out, value);
+  return Uint8Array.from(out);
+}
+
+export function pushVarint(out: number[], value: number): void {
   let rest = value;
   while (rest >= 128) {
     out.push(128 + (rest % 128));
     rest = Math.floor(rest / 128);
   }
   out.push(rest);
-  return Uint8Array.from(out);
 }
 
 /** Names, unless tensors have none, types and dimensions: all that base and target must have in common. */

@@ -17,6 +17,7 @@
  */
 
 export { decodeAnchor, encodeAnchor } from './anchor.ts';
+export { type AnchorDebt, anchorPays, nextDebt } from './anchor-debt.ts';
 export { applyPatch } from './apply.ts';
 export * from './chain/index.ts';
 export { encodePatch, type PatchResult, type TensorChange } from './encode.ts';

@@ -1,5 +1,6 @@
 import { GrailError } from '../protocol/errors.ts';
 import { BINARY } from './binary.ts';
+import { pushVarint } from './format.ts';
 import { type Dtype, ITEM_BYTES } from './tensor.ts';
 
 /**
@@ -9,7 +10,7 @@ import { type Dtype, ITEM_BYTES } from './tensor.ts';
 
 /** Weights of a block. */
 export const BLOCK = 65_536;
-/** A segment's multiplier of the set hash covers so many weights: blocks are whole segments. */
+/** How the kernel names element types. */
 export const KINDS: Readonly<Record<Dtype, number>> = { bf16: 0, f16: 1, f32: 2, int8: 3, int32: 4 };
 
 // Addresses of assembly/pulse/layout.ts.
@@ -90,6 +91,8 @@ const idle: Kernel[] = [];
 export class Kernel {
   readonly run: Exports;
   readonly bytes: Uint8Array;
+  /** Bytes of code that the decoder was given. */
+  #input = 0;
   readonly #encoders: Readonly<Record<Dtype, (count: number) => void>>;
   readonly #decoders: Readonly<Record<Dtype, (count: number) => void>>;
   /** Takes code that the encoder has no room for until the next `drain`: a carry may end a run of any length. */
@@ -202,7 +205,6 @@ export class Kernel {
     else this.run.refill(length);
     return ended;
   }
-  #input = 0;
 
   /** The models of the present element type, without what never moved: pairs of a gap and a word. */
   saveModels(): Uint8Array {
@@ -272,13 +274,4 @@ function isPossible(at: number, word: number): boolean {
   // Of each pair of u64 the first is at most 2^16, the second at most 2^32.
   const upper = MODELS + 4 * at >= ACTIVITY && at % 2 === 1;
   return !upper || word <= 1;
-}
-
-function pushVarint(out: number[], value: number): void {
-  let rest = value;
-  while (rest >= 128) {
-    out.push(128 + (rest % 128));
-    rest = Math.floor(rest / 128);
-  }
-  out.push(rest);
 }

@@ -1,8 +1,8 @@
 import type { Architecture, Policy } from '../policy/architecture.ts';
-import { fromHex, type Hex, toHex } from '../protocol/bytes.ts';
+import { fromHex, type Hex } from '../protocol/bytes.ts';
 import { GrailError } from '../protocol/errors.ts';
-import { sha256 } from '../protocol/hash.ts';
 import { cheapestRoute } from './chain/planner.ts';
+import { requireBlob } from './chain/prefetch.ts';
 import { applyPolicyPatch, decodePolicyAnchor } from './policy.ts';
 
 /** A blob that leads to a policy; `hash` is SHA-256 of its bytes, `bytes` its length. */
@@ -96,17 +96,7 @@ export async function catchUp(input: {
   let root = input.baseRoot ?? input.plan.steps[0]?.baseRoot ?? input.plan.targetRoot;
   for (const step of input.plan.steps) {
     const bytes = await input.fetch(step.hash);
-    if (bytes.length !== step.bytes || toHex(sha256(bytes)) !== step.hash) {
-      throw new GrailError(
-        'BLOB_CORRUPT',
-        'a blob does not have the hash that names it: fetch it elsewhere',
-        {
-          hash: step.hash,
-          expected: `${step.bytes} bytes`,
-          got: `${bytes.length} bytes with hash ${toHex(sha256(bytes))}`,
-        },
-      );
-    }
+    requireBlob([bytes], step.hash, step.bytes);
     policy = withHash(step.hash, () => {
       if (step.kind === 'anchor')
         return decodePolicyAnchor(bytes, fromHex(step.policyRoot), input.architecture);

@@ -12,6 +12,7 @@ import { canonicalBytes, canonicalText } from '../protocol/canonical.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { decodeAnchor, encodeAnchor } from './anchor.ts';
 import { applyPatch } from './apply.ts';
+import { sameSpecs } from './checks.ts';
 import { encodePatch } from './encode.ts';
 import { formatError, ID_BYTES } from './format.ts';
 import { BLOCK } from './kernel.ts';
@@ -130,8 +131,7 @@ export function decodePolicyAnchor(
     sinkFor(specs, { meta }) {
       architecture = parseArchitecture(meta, expectedArchitecture);
       const own = specsOf(architecture);
-      if (!sameShapes(specs, own))
-        throw formatError('the anchor’s tensors are not those of its architecture');
+      if (!sameSpecs(specs, own)) throw formatError('the anchor’s tensors are not those of its architecture');
       // A weight of a large tensor takes a tenth of a bit at the least; of a small one, next to nothing.
       const large = own.filter((spec) => elementCount(spec) > BLOCK);
       if (totalBytes(large) > 128 * anchor.length)
@@ -152,7 +152,7 @@ export function specsOf(architecture: Architecture): TensorSpec[] {
 }
 
 /** A policy's tensors as little-endian bytes, shared with it. */
-function tensorsOf(policy: Policy): MemoryTensors {
+export function tensorsOf(policy: Policy): MemoryTensors {
   return new MemoryTensors(
     specsOf(policy.architecture),
     policy.layers.flatMap(({ weight, bias }) => [bytesOf(weight), bytesOf(bias)]),
@@ -185,10 +185,6 @@ function checked(policy: Policy, root: Uint8Array): Policy {
     expected: toHex(root),
     got: toHex(got),
   });
-}
-
-function sameShapes(a: readonly TensorSpec[], b: readonly TensorSpec[]): boolean {
-  return canonicalText(a as never) === canonicalText(b as never);
 }
 
 function parseArchitecture(bytes: Uint8Array, expected: Architecture | undefined): Architecture {

@@ -8,14 +8,19 @@ import { type Opening, openChallenges } from '../proofs/opening.ts';
 import { type Hex, toHex, u64 } from '../protocol/bytes.ts';
 import { GrailError, type Rejection } from '../protocol/errors.ts';
 import { networkHash, sha256 } from '../protocol/hash.ts';
-import { encodePolicyAnchor, encodePolicyPatch } from '../pulse/index.ts';
+import {
+  type AnchorDebt,
+  anchorPays,
+  encodePolicyAnchor,
+  encodePolicyPatch,
+  nextDebt,
+} from '../pulse/index.ts';
 import {
   decodeTrainerState,
   encodeTrainerState,
   type Trainer,
   trainerStateRootOfBytes,
 } from '../training/index.ts';
-import { type AnchorDebt, anchorPays, nextDebt } from './anchor-debt.ts';
 import type { PolicyUpdate } from './bodies.ts';
 import { type CommitCheck, type CommitInput, checkCommit } from './replay.ts';
 

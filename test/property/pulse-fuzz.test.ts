@@ -16,6 +16,7 @@ import {
   stateId,
   type TensorSpec,
 } from '../../src/pulse/index.ts';
+import { tensorsOf } from '../../src/pulse/policy.ts';
 import {
   anchored,
   anchorOf,
@@ -29,7 +30,6 @@ import {
   randomUpdate,
   sameTensors,
   seededRandom,
-  tensorsOfPolicy,
 } from '../support/pulse.ts';
 
 /** Of all tests together. */
@@ -259,7 +259,7 @@ test('codes between roots are those of their results too, and of policies in ran
   const cases = 0.1 * total;
   const random = seededRandom(104);
   const architecture = denseArchitecture([4, 6, 3], 1000);
-  const base = tensorsOfPolicy(randomPolicy(architecture, random));
+  const base = tensorsOf(randomPolicy(architecture, random));
   const root = new Uint8Array(32).fill(7);
   const roots = { base: root, target: root };
   const encode = (target: MemoryTensors) => patchOf({ base, target, roots }).patch;

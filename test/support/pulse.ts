@@ -12,7 +12,6 @@ import {
   MemoryTensors,
   type TensorSpec,
 } from '../../src/pulse/index.ts';
-import { specsOf } from '../../src/pulse/policy.ts';
 import { ITEM_BYTES } from '../../src/pulse/tensor.ts';
 
 /** A seeded generator for tests: xorshift32, mixed. Gives integers in [0, bound). */
@@ -227,14 +226,4 @@ export function anchored(
 /** Whether all bytes are equal: faster than a matcher, and as telling in a loop that says where it is. */
 export function sameTensors(a: MemoryTensors, b: MemoryTensors): boolean {
   return a.arrays.length === b.arrays.length && a.arrays.every((array, i) => equalBytes(array, b.arrays[i]!));
-}
-
-/** A policy's tensors as a patch between policies has them: in order, without names. */
-export function tensorsOfPolicy(policy: Policy): MemoryTensors {
-  return new MemoryTensors(
-    specsOf(policy.architecture),
-    policy.layers
-      .flatMap(({ weight, bias }) => [weight, bias])
-      .map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength)),
-  );
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { anchorDebt, anchorPays, nextDebt } from '../../src/replica/anchor-debt.ts';
+import { anchorPays, nextDebt } from '../../src/pulse/index.ts';
+import { anchorDebt } from '../../src/replica/anchor-debt.ts';
 
 const hash = `0x${'00'.repeat(32)}` as const;
 

@@ -12,15 +12,8 @@ import {
   type MemoryTensors,
   type TensorSpec,
 } from '../../src/pulse/index.ts';
-import { specsOf } from '../../src/pulse/policy.ts';
-import {
-  anchorOf,
-  codeOf,
-  denseArchitecture,
-  randomPolicy,
-  seededRandom,
-  tensorsOfPolicy,
-} from '../support/pulse.ts';
+import { specsOf, tensorsOf } from '../../src/pulse/policy.ts';
+import { anchorOf, codeOf, denseArchitecture, randomPolicy, seededRandom } from '../support/pulse.ts';
 
 const architecture = denseArchitecture([3, 5, 2]);
 const policy = randomPolicy(architecture, seededRandom(7));
@@ -61,7 +54,7 @@ describe('a policy’s anchor', () => {
       (a) => ({
         architecture: a,
         layers: a.layers.map((_, i) => ({
-          weight: new Int8Array(tensorsOfPolicy(randomPolicy(a, seededRandom(1))).arrays[2 * i]!.length),
+          weight: new Int8Array(tensorsOf(randomPolicy(a, seededRandom(1))).arrays[2 * i]!.length),
           bias: new Int32Array(randomPolicy(a, seededRandom(1)).layers[i]!.bias.length),
         })),
       }),
@@ -132,7 +125,7 @@ describe('a policy’s anchor', () => {
   test('is refused when it is a patch, or an anchor of named tensors', async () => {
     const patch = encodePolicyPatch({ base: policy, target: policy, baseRoot: root, targetRoot: root });
     expect(await decode(patch)).toBe('PATCH_FORMAT');
-    expect(await decode(anchorOf(tensorsOfPolicy(policy)))).toBe('PATCH_FORMAT');
+    expect(await decode(anchorOf(tensorsOf(policy)))).toBe('PATCH_FORMAT');
   });
 
   test('is not made of a policy that breaks the exact policy’s rules', async () => {
@@ -195,7 +188,7 @@ test.each<[string, number, number, number]>([
   ['a bias just below −biasMax', 1, 0, -65_537],
   ['the least bias of its type', 3, 1, -(2 ** 31)],
 ])('an anchor with %s is refused', async (_, tensor, at, value) => {
-  const tensors = tensorsOfPolicy(policy).clone();
+  const tensors = tensorsOf(policy).clone();
   const view = new DataView(tensors.arrays[tensor]!.buffer);
   if (tensor === 0) view.setInt8(at, value);
   else view.setInt32(4 * at, value, true);

@@ -12,7 +12,7 @@ import {
   mergePolicyPatches,
   readHeader,
 } from '../../src/pulse/index.ts';
-import { specsOf } from '../../src/pulse/policy.ts';
+import { specsOf, tensorsOf } from '../../src/pulse/policy.ts';
 import {
   codeOf,
   denseArchitecture,
@@ -20,7 +20,6 @@ import {
   randomPolicy,
   randomUpdate,
   seededRandom,
-  tensorsOfPolicy,
 } from '../support/pulse.ts';
 
 const random = seededRandom(7);
@@ -46,7 +45,7 @@ const apply = (bytes: Uint8Array, expected?: Uint8Array) =>
 
 /** A sound patch to tensors that no policy has, or under another root than theirs. */
 function forge(change: (tensors: MemoryTensors) => void, root = targetRoot): Uint8Array {
-  const from = tensorsOfPolicy(base);
+  const from = tensorsOf(base);
   const to = from.clone();
   change(to);
   return patchOf({ base: from, target: to, roots: { base: baseRoot, target: root } }).patch;
@@ -227,8 +226,8 @@ describe('a patch is refused', () => {
   });
 
   test('when it is between tensors with names, whatever their ids', async () => {
-    const from = tensorsOfPolicy(base);
-    expect(await apply(patchOf({ base: from, target: tensorsOfPolicy(target) }).patch)).toBe('PATCH_FORMAT');
+    const from = tensorsOf(base);
+    expect(await apply(patchOf({ base: from, target: tensorsOf(target) }).patch)).toBe('PATCH_FORMAT');
     const header = encodeHeader({ kind: 'patch', baseId: baseRoot, targetId: targetRoot, specs: from.specs });
     expect(await apply(concat(header, patch.subarray(BODY_AT)))).toBe('PATCH_FORMAT');
   });

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { fanIn, type Policy } from '../../src/policy/architecture.ts';
 import { policyRoot, tensorBytes } from '../../src/policy/snapshot.ts';
 import { encodePolicyAnchor, encodePolicyPatch, type TensorSpec } from '../../src/pulse/index.ts';
+import { tensorsOf } from '../../src/pulse/policy.ts';
 import {
   countChanges,
   denseArchitecture,
@@ -11,7 +12,6 @@ import {
   randomTensors,
   randomUpdate,
   seededRandom,
-  tensorsOfPolicy,
 } from '../support/pulse.ts';
 
 /** Bits of independent positions and fair signs. */
@@ -32,7 +32,7 @@ function measure(widths: number[], perMille: number) {
   const random = seededRandom(perMille);
   const base = randomPolicy(denseArchitecture(widths), random);
   const target = randomUpdate(base, random, perMille);
-  const [from, to] = [tensorsOfPolicy(base), tensorsOfPolicy(target)];
+  const [from, to] = [tensorsOf(base), tensorsOf(target)];
   const { tensors, bodyBytes } = patchOf({ base: from, target: to });
   const changed = countChanges(from, to);
   const sizes = tensors.map(({ spec, changed }) => ({
@@ -78,7 +78,7 @@ test('an update that pushes whole rows one way takes fewer bits than one with ra
     moved(() => (random(2) === 0 ? 1 : -1)),
   ] as const;
   // Four of five bits that signs take at random.
-  const signBytes = countChanges(tensorsOfPolicy(base), tensorsOfPolicy(oneWay)) / 8;
+  const signBytes = countChanges(tensorsOf(base), tensorsOf(oneWay)) / 8;
   expect(bytesOf(base, oneWay)).toBeLessThan(bytesOf(base, anyWay) - 0.8 * signBytes);
 });
 

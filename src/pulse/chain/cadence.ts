@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { anchorPays } from '../anchor-debt.ts';
 import type { Manifest } from './manifest.ts';
 
 /** When a publisher does more than append a patch. Unknown options are refused. */
@@ -26,9 +27,14 @@ export const MAX_MANIFESTS_PER_ANCHOR = 4096;
 export function anchorDue(log: readonly Manifest[], patchBytes: number): boolean {
   const last = log.findLastIndex(({ kind }) => kind === 'anchor');
   const since = log.slice(last + 1);
-  if (last === -1 || since.length >= MAX_MANIFESTS_PER_ANCHOR) return true;
+  if (last === -1) return true;
   const patches = since.filter(({ kind }) => kind === 'patch');
-  return patches.reduce((sum, { blob }) => sum + blob.bytes, patchBytes) >= log[last]!.blob.bytes;
+  const debt = {
+    anchorBytes: log[last]!.blob.bytes,
+    patchBytes: patches.reduce((sum, { blob }) => sum + blob.bytes, 0),
+    versions: since.length,
+  };
+  return anchorPays(debt, patchBytes, MAX_MANIFESTS_PER_ANCHOR + 1);
 }
 
 /** Whether a merged patch of `bytes` is worth its place: less than the patches after `sequence` that it replaces. */

@@ -1,4 +1,5 @@
-import { MemoryTensors, type TensorSource, type TensorSpec } from '../tensor.ts';
+import { sameSpecs } from '../checks.ts';
+import { MemoryTensors, type TensorSource } from '../tensor.ts';
 
 /** How a publisher keeps states that the trainer goes on changing. */
 export interface StateKeeper {
@@ -25,12 +26,4 @@ export class MemoryKeeper implements StateKeeper {
   release(kept: TensorSource): void {
     if (kept instanceof MemoryTensors) this.#spare = kept;
   }
-}
-
-/** Whether a patch between them is possible. */
-export function sameSpecs(a: readonly TensorSpec[], b: readonly TensorSpec[]): boolean {
-  if (a === b) return true;
-  const text = (specs: readonly TensorSpec[]) =>
-    JSON.stringify(specs.map(({ name, dtype, shape }) => [name, dtype, shape]));
-  return text(a) === text(b);
 }

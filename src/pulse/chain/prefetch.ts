@@ -80,11 +80,18 @@ export async function fetchBlob(
   signal?.throwIfAborted();
   const chunks = await reader.getBlob(hash, bytes, signal);
   signal?.throwIfAborted();
+  requireBlob(chunks, hash, bytes);
+  return chunks;
+}
+
+/** @throws GrailError BLOB_CORRUPT when a blob has not the hash and length that name it */
+export function requireBlob(chunks: Chunks, hash: Hex, bytes: number): void {
   const got = chunksBytes(chunks);
-  if (got === bytes && chunksHash(chunks) === hash) return chunks;
+  // A wrong length needs no hash to be told from the right blob.
+  if (got === bytes && chunksHash(chunks) === hash) return;
   throw new GrailError('BLOB_CORRUPT', 'a blob does not have the hash that names it: fetch it elsewhere', {
     hash,
     expected: `${bytes} bytes`,
-    got: `${got} bytes`,
+    got: `${got} bytes with hash ${chunksHash(chunks)}`,
   });
 }

@@ -1,5 +1,6 @@
 import { type Hex, toHex } from '../../protocol/bytes.ts';
 import { GrailError } from '../../protocol/errors.ts';
+import { sameSpecs } from '../checks.ts';
 import type { HistoryHead, MemoryMarks } from '../history.ts';
 import { stateId } from '../state-id.ts';
 import type { TensorSource } from '../tensor.ts';
@@ -12,7 +13,7 @@ import {
   mergedPays,
 } from './cadence.ts';
 import { anchorDraft, type Committed, type Draft, mergedDraft, patchDraft } from './draft.ts';
-import { MemoryKeeper, type StateKeeper, sameSpecs } from './keeper.ts';
+import { MemoryKeeper, type StateKeeper } from './keeper.ts';
 import { verifyLog } from './log.ts';
 import {
   MANIFEST_FORMAT,

@@ -70,6 +70,8 @@ export class Receiver {
   readonly #state: ReceiverState;
   readonly #serial = new Serial();
   #seen: Seen | null;
+  /** By signature, of the log as it was read last: what it still has need not be verified again. */
+  #verified = new Map<Hex, Manifest>();
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
@@ -155,7 +157,6 @@ export class Receiver {
     this.#verified = new Map(log.map((manifest) => [manifest.signature, manifest]));
     return log;
   }
-  #verified = new Map<Hex, Manifest>();
 
   #plan(log: readonly Manifest[], unavailable: ReadonlySet<Hex>): Route<ManifestLink> | null {
     const { targetId, history } = log.at(-1)!;
