@@ -3,7 +3,7 @@
  * policies of our own tasks, throughput, a state of 4 GB, time per sync, and what anchors add. Every codec is given the same
  * input in the same run; all decode back bit for bit, or the run fails. The first run records its chains (15 minutes).
  *
- *     npm run bench -- pulse [--only simulation,chains,policies,merged,speed,large,integrity] [--gigabytes N] [--json FILE]
+ *     npm run bench -- pulse [--only simulation,chains,density,policies,merged,speed,large,integrity] [--gigabytes N] [--json FILE]
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { useNodeSha256 } from '../src/storage/node-hash.ts';
 import { type ChainStep, type Comparison, compare, OURS } from './pulse/compare.ts';
+import { densityBits } from './pulse/density.ts';
 import { Follower } from './pulse/follower.ts';
 import { merged } from './pulse/merged.ts';
 import { policies } from './pulse/policies.ts';
@@ -22,7 +23,16 @@ import { Simulation } from './pulse/simulation.ts';
 import { speeds } from './pulse/speed.ts';
 import { amortised, syncTimes } from './pulse/sync-time.ts';
 
-const SECTIONS = ['simulation', 'chains', 'policies', 'merged', 'speed', 'large', 'integrity'] as const;
+const SECTIONS = [
+  'simulation',
+  'chains',
+  'density',
+  'policies',
+  'merged',
+  'speed',
+  'large',
+  'integrity',
+] as const;
 
 const { values } = parseArgs({
   options: {
@@ -84,6 +94,19 @@ if (wanted.has('chains')) {
   result.chains = comparisons;
 }
 
+if (wanted.has('density')) {
+  const rows = [];
+  for (const learningRate of [1e-6, 3e-6]) {
+    const steps = learningRate === 3e-6 ? INTEGRITY_STEPS : 200;
+    const chain = transformerChain({ learningRate, steps, report });
+    const options = { learnFrom: 50, counted: 3, last: 80 };
+    rows.push(await densityBits(`transformer, Adam at ${learningRate}`, chain, options));
+  }
+  console.log('Bits a change for where changes are: what the density of tensor, row and column would add');
+  console.table(rows.map((row) => rounded(row, 3)));
+  result.density = rows;
+}
+
 if (wanted.has('policies')) {
   const rows = await policies(report);
   console.log('int8 policies of our tasks, updates 6 to 60, means');
@@ -120,7 +143,7 @@ if (wanted.has('integrity')) {
     steps: INTEGRITY_STEPS,
     report,
   })) {
-    if (follower === undefined) follower = new Follower(tensors, state, true);
+    if (follower === undefined) follower = new Follower(tensors, state, 'history');
     else {
       follower.advance(state);
       checked++;
@@ -156,7 +179,7 @@ function states(learningRate: number): ChainStep[] {
 
 function anchorBytes(): number {
   const simulation = new Simulation({ learningRate: 1e-6 });
-  return new Follower(simulation.tensors, simulation.state(), false).anchorBytes();
+  return new Follower(simulation.tensors, simulation.state(), 'alone').anchorBytes();
 }
 
 function large(): Record<string, unknown> {

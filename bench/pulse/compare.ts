@@ -53,14 +53,15 @@ export async function compare(
   let weights = 0;
   for await (const { step, state, tensors } of states) {
     if (previous === undefined) {
-      follower = new Follower(tensors, state, true);
+      follower = new Follower(tensors, state, 'history');
       seen = new ChangeHistory(state.length);
       weights = state.length;
     } else {
       const sync = follower!.advance(state);
       if (at.includes(step)) {
         add(OURS, sync);
-        add(OURS_FRESH, new Follower(tensors, previous, false).advance(state));
+        add(OURS_FRESH, new Follower(tensors, previous, 'alone').advance(state));
+        add(OURS_OVERWRITING, new Follower(tensors, previous, 'overwrite').advance(state));
         for (const rival of RIVALS) {
           const missing = rival.missing();
           if (missing === null) add(rival.name, measured(rival, previous, state, tensors, sync.changed));
@@ -87,6 +88,7 @@ export async function compare(
 
 export const OURS = 'PULSE, with history';
 export const OURS_FRESH = 'PULSE, without history';
+const OURS_OVERWRITING = 'PULSE, overwriting';
 
 export interface ChainStep {
   readonly step: number;

@@ -2,8 +2,8 @@ import { zigzagSteps } from './rivals/value-codes.ts';
 
 /** Ages from here on are one. */
 const MAX_AGE = 12;
-const DIRECTIONS = 3;
-const AGES = MAX_AGE + 1;
+export const DIRECTIONS = 3;
+export const AGES = MAX_AGE + 1;
 const EXPONENTS = 256;
 /** Larger value steps are one symbol. */
 const MAX_STEPS = 255;

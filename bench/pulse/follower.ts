@@ -45,6 +45,7 @@ export function tensorsOf(specs: readonly TensorSpec[], state: Uint16Array): Mem
 export class Follower {
   readonly #specs: readonly TensorSpec[];
   readonly #history: boolean;
+  readonly #overwrite: boolean;
   #state: Uint16Array;
   #received: MemoryTensors;
   #id: Uint8Array;
@@ -53,10 +54,11 @@ export class Follower {
   #receivedMarks: MemoryMarks;
   #receivedHead: HistoryHead = FRESH;
 
-  /** @param history whether patches use the chain's history */
-  constructor(tensors: readonly NamedTensor[], initial: Uint16Array, history: boolean) {
+  /** @param way whether patches use the chain's history, stand alone, or overwrite */
+  constructor(tensors: readonly NamedTensor[], initial: Uint16Array, way: 'history' | 'alone' | 'overwrite') {
     this.#specs = specsOf(tensors);
-    this.#history = history;
+    this.#history = way === 'history';
+    this.#overwrite = way === 'overwrite';
     this.#state = initial.slice();
     this.#received = tensorsOf(this.#specs, this.#state).clone();
     this.#id = stateId(this.#received);
@@ -73,6 +75,7 @@ export class Follower {
       base,
       target: tensorsOf(this.#specs, target),
       baseId: this.#id,
+      overwrite: this.#overwrite,
       ...(this.#history ? { marks: this.#marks, head: this.#head } : {}),
       write: (chunk) => body.push(chunk.slice()),
     });

@@ -16,12 +16,12 @@ export interface Merged {
 /** What catching up costs at the end of a chain: patch by patch, or by one merged patch. */
 export function merged(chain: readonly ChainStep[]): Merged[] {
   const [first] = chain;
-  const follower = new Follower(first!.tensors, first!.state, true);
+  const follower = new Follower(first!.tensors, first!.state, 'history');
   const sizes = chain.slice(1).map(({ state }) => follower.advance(state).bytes);
   const last = chain.at(-1)!;
   return MISSED.map((missed) => {
     const from = chain.at(-1 - missed)!;
-    const { bytes, changed } = new Follower(from.tensors, from.state, false).advance(last.state);
+    const { bytes, changed } = new Follower(from.tensors, from.state, 'alone').advance(last.state);
     const patchesBytes = sizes.slice(-missed).reduce((sum, size) => sum + size, 0);
     return { missed, patchesBytes, mergedBytes: bytes, mergedShare: bytes / patchesBytes, changed };
   });

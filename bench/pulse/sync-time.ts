@@ -45,7 +45,7 @@ export function amortised(weights: number, ratio: number, anchorBytes: number): 
   const every = Math.ceil(anchorBytes / patch);
   return {
     'patch alone': Math.round(ratio),
-    'anchors of the full state': Number((full / anchorBytes).toFixed(2)),
+    'anchor share': Number((anchorBytes / full).toFixed(3)),
     'syncs between anchors': every,
     'with anchors when they pay': Math.round(full / (patch + anchorBytes / every)),
     'with an anchor every ten': Number((full / (patch + anchorBytes / 10)).toFixed(1)),

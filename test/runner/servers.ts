@@ -47,6 +47,18 @@ export const vulkan: Server = {
     ]),
 };
 
+/** Differs of files that PULSE is measured beside. */
+export const xdelta3: Server = {
+  name: 'xdelta3',
+  debianPackage: 'xdelta3',
+  find: () => firstOf(['/usr/bin/xdelta3', '/usr/local/bin/xdelta3', '/opt/homebrew/bin/xdelta3']),
+};
+export const zstd: Server = {
+  name: 'zstd',
+  debianPackage: 'zstd',
+  find: () => firstOf(['/usr/bin/zstd', '/usr/local/bin/zstd', '/opt/homebrew/bin/zstd']),
+};
+
 const require = createRequire(import.meta.url);
 
 /** An Ethereum node. npm brings it, as one package a platform. */

@@ -1,4 +1,4 @@
-import { anvil, chromium, type Server, swiftShader, vulkan } from './servers.ts';
+import { anvil, chromium, type Server, swiftShader, vulkan, xdelta3, zstd } from './servers.ts';
 
 /** A folder of test/. */
 export interface Suite {
@@ -15,6 +15,7 @@ export const SUITES: readonly Suite[] = [
   { name: 'property', workers: 2, needs: [] },
   { name: 'integration', workers: 1, needs: [] },
   { name: 'chain', workers: 1, needs: [anvil] },
+  { name: 'programs', workers: 1, needs: [xdelta3, zstd] },
   { name: 'browser', workers: 1, needs: [chromium] },
   { name: 'gpu', workers: 1, needs: [chromium, swiftShader, vulkan] },
 ];
