@@ -257,6 +257,21 @@ export const CODES = {
     status: 500,
     doc: 'A replay from genesis gives another result than the ledger.',
   },
+  STORAGE_UNAVAILABLE: {
+    fault: 'retry',
+    status: 503,
+    doc: 'The disk, database or blob store takes nothing now: full, read-only, not permitted or away.',
+  },
+  LEASE_LOST: {
+    fault: 'retry',
+    status: 503,
+    doc: 'Another process has taken over what this one was the only writer of.',
+  },
+  JOB_FAILED: {
+    fault: 'retry',
+    status: 500,
+    doc: 'A job failed at every attempt and lies among the dead letters.',
+  },
   GENESIS_MISMATCH: { fault: 'reject', status: 409, doc: 'The other side is on another network.' },
   GENESIS_INVALID: { fault: 'reject', status: 400, doc: 'The genesis document breaks a rule.' },
   BEACON_INVALID: {
