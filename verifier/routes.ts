@@ -239,7 +239,7 @@ export const ROUTES: readonly Route[] = [
       'STOPPED',
     ],
     // Shape first: garbage reaches neither the rules nor anyone's log.
-    handle: ({ sequencer }, { body }) => json(sequencer.submit(parseMessage(body))),
+    handle: async ({ sequencer }, { body }) => json(await sequencer.submit(parseMessage(body))),
   },
   {
     method: 'get',
@@ -248,9 +248,9 @@ export const ROUTES: readonly Route[] = [
     params: receiptParams,
     answer: 'Receipt',
     codes: ['NOT_FOUND'],
-    handle: ({ sequencer }, input) => {
+    handle: async ({ sequencer }, input) => {
       const { window, miner } = params(receiptParams, input);
-      return json(sequencer.receipt(window, miner));
+      return json(await sequencer.receipt(window, miner));
     },
   },
   {

@@ -1,37 +1,51 @@
 import type { LedgerEntry } from '../src/ledger/entry.ts';
-import { signHead, type TreeHead } from '../src/ledger/head.ts';
+import type { TreeHead } from '../src/ledger/head.ts';
+import { Journal } from '../src/ledger/journal.ts';
 import type { Ledger } from '../src/ledger/log.ts';
 import type { Policy } from '../src/policy/architecture.ts';
 import { foldDigest, foldPolicy } from '../src/proofs/fold.ts';
 import type { Beacon } from '../src/protocol/beacon.ts';
 import { type Hex, toHex } from '../src/protocol/bytes.ts';
-import { canonicalBytes } from '../src/protocol/canonical.ts';
 import { describeRejection, GrailError } from '../src/protocol/errors.ts';
 import { sha256 } from '../src/protocol/hash.ts';
 import type { Identity } from '../src/protocol/identity.ts';
-import { attestationDigest, type Message, messageDigest, parseMessage } from '../src/protocol/messages.ts';
+import { type Message, messageDigest, parseMessage } from '../src/protocol/messages.ts';
 import { CLOSERS, type Phase } from '../src/protocol/phases.ts';
 import type { Acknowledgement, Receipt } from '../src/protocol/wire.ts';
-import { precheck } from '../src/replica/admission.ts';
+import { place, precheck } from '../src/replica/admission.ts';
 import type { CloserBody, VerdictBody } from '../src/replica/bodies.ts';
-import { KEPT_POLICIES, type WindowWork } from '../src/replica/judge.ts';
+import { KEPT_POLICIES, type WindowInput, type WindowWork } from '../src/replica/judge.ts';
 import { enrolled, type NetworkState } from '../src/replica/state.ts';
 import { assembleVerdict, type CheckProofs } from '../src/replica/verdict.ts';
 import type { WindowState } from '../src/replica/window.ts';
 import { windowInput } from '../src/replica/window-input.ts';
 import type { BlobStore } from '../src/storage/blobs.ts';
+import type { LedgerBatch, LedgerWriter } from '../src/storage/ledger-database.ts';
+import { untilStored } from '../src/storage/retry.ts';
+import { Attestor } from './attestor.ts';
 import type { VerifierConfig } from './config.ts';
-import type { JudgeThread } from './judge-thread.ts';
 import type { Log } from './log.ts';
+import { networkStatus } from './network-status.ts';
+import { PhaseTimers } from './phase-timers.ts';
 import type { NetworkStatus, SequencerView, VerifierEvent } from './types.ts';
+
+/** Who replays, checks and trains for the sequencer. */
+export interface WindowJudge {
+  /** Judges a window; windows are given in order. */
+  process(input: WindowInput): Promise<WindowWork>;
+  /** Mean return of a policy over fresh episodes. */
+  evaluate(policy: Policy, episodes: number): Promise<number>;
+}
 
 /** What a sequencer works with. */
 export interface SequencerParts {
   readonly state: NetworkState;
   readonly ledger: Ledger;
+  /** The shared database's lease; null where the ledger's own file is all there is. */
+  readonly writer: LedgerWriter | null;
   readonly identity: Identity;
   readonly beacon: Beacon;
-  readonly judge: JudgeThread;
+  readonly judge: WindowJudge;
   readonly checkProofs: CheckProofs;
   readonly blobs: BlobStore;
   /** Keeps a trainer state, on disk when it resolves; a cache that a replay can make again. */
@@ -53,28 +67,38 @@ interface WindowOutcome {
 /** How long a phase still waits for miners that are rejected already: they may want to hear what else they did wrong. */
 const REJECTED_GRACE_MS = 2000;
 
+/** Entries that may wait for the disk; beyond them messages are refused. */
+const MOST_PENDING = 4_096;
+
+/** How long a stop waits for the disk. */
+const STOP_MS = 5_000;
+
 /**
  * The one writer of a ledger. It admits messages, closes phases when their miners have delivered or a timer ran out,
  * has windows judged, and publishes verdicts. Its memory is the ledger: after a kill it goes on where the entries end.
+ *
+ * Its state runs ahead of the disk: a message is admitted and placed at once, and acknowledged when its entry is durable.
+ * Nobody hears of an entry before that, so what a crash forgets was never promised.
  */
 export class Sequencer implements SequencerView {
   readonly state: NetworkState;
   readonly ledger: Ledger;
   readonly #parts: SequencerParts;
+  readonly #journal: Journal;
+  readonly #attestor: Attestor;
   readonly #listeners = new Set<(event: VerifierEvent) => void>();
   readonly #outcomes = new Map<number, Promise<WindowOutcome>>();
-  readonly #timers = new Map<string, NodeJS.Timeout>();
-  /** Phases whose timer ran out, by `window phase`. */
-  readonly #expired = new Set<string>();
+  /** Time of phases, by `window phase`. */
+  readonly #timers = new PhaseTimers(() => this.#advance());
   /** Miners that a closing enrol phase waits for; one that let a phase expire is dropped until it sends something. */
   readonly #expected = new Set<Hex>();
   /** Miners whose commitment the judge has rejected, by window: they cannot be credited, so nobody waits long for them. */
   readonly #rejected = new Map<number, ReadonlySet<Hex>>();
   readonly #checkedProofs = new Map<string, GrailError | null>();
   readonly #policies: Map<number, Policy>;
+  readonly #stop = new AbortController();
   #running: Promise<void> | null = null;
   #again = false;
-  #stopped = false;
   #finished = false;
   #failure: ((error: Error) => void) | null = null;
   #evaluation: { readonly version: number; readonly meanReturn: number } | null = null;
@@ -84,10 +108,27 @@ export class Sequencer implements SequencerView {
     this.state = parts.state;
     this.ledger = parts.ledger;
     this.#policies = parts.policies;
+    this.#attestor = new Attestor(parts);
+    this.#journal = new Journal({
+      ledger: parts.ledger,
+      writer: parts.writer,
+      onDurable: (batch) => this.#durable(batch),
+      onTrouble: (trouble) => this.#troubled(trouble),
+      onFatal: (error) => this.#failure?.(error),
+    });
     for (const miner of this.state.miners.keys()) this.#expected.add(miner);
     this.#signLast();
     const { windows } = parts.config;
     this.#finished = windows !== null && this.state.nextVerdict >= windows;
+  }
+
+  get #stopped(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
+  /** Why the storage takes nothing now, or null. */
+  get trouble(): GrailError | null {
+    return this.#journal.trouble;
   }
 
   /** Signs the head that a kill may have left unsigned, before anything is appended behind it. */
@@ -95,7 +136,7 @@ export class Sequencer implements SequencerView {
     const { window, phase, body } = this.ledger.get(this.ledger.size - 1);
     const signed = this.ledger.heads().at(-1)?.treeSize === this.ledger.size;
     if (phase !== 'genesis' && body.type === CLOSERS[phase] && !signed) {
-      this.ledger.putHead(this.#sign(window, phase));
+      this.#journal.putHead(this.#attestor.head(window, phase));
     }
   }
 
@@ -109,7 +150,7 @@ export class Sequencer implements SequencerView {
     return new Promise((resolve, reject) => {
       this.#failure = reject;
       this.subscribe(() => {
-        if (this.#finished) resolve();
+        if (this.#finished && this.#journal.pending === 0) resolve();
       });
       this.#advance();
     });
@@ -117,10 +158,10 @@ export class Sequencer implements SequencerView {
 
   /** Waits for what is under way and accepts nothing more. */
   async stop(): Promise<void> {
-    this.#stopped = true;
-    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#stop.abort();
     this.#timers.clear();
     await this.#running?.catch(() => {});
+    await this.#journal.close(STOP_MS);
   }
 
   /** Takes up windows that were challenged before a restart. */
@@ -140,13 +181,14 @@ export class Sequencer implements SequencerView {
     }
   }
 
-  submit(value: unknown): Acknowledgement {
+  /** As SequencerView says. @param options.vouched the signature was checked by a gateway of this verifier */
+  async submit(value: unknown, options: { readonly vouched?: boolean } = {}): Promise<Acknowledgement> {
     if (this.#stopped) throw new GrailError('STOPPED', 'this verifier is stopping: try again soon');
     if (this.#finished) throw new GrailError('STOPPED', 'this run is over: it accepts nothing more');
     let message: Message | null = null;
     try {
       message = parseMessage(value);
-      return this.#accept(message);
+      return await this.#accept(message, options.vouched ?? false);
     } catch (error) {
       if (!(error instanceof GrailError)) throw error;
       this.#refused(message, error);
@@ -154,52 +196,50 @@ export class Sequencer implements SequencerView {
     }
   }
 
-  #accept(message: Message): Acknowledgement {
+  async #accept(message: Message, vouched: boolean): Promise<Acknowledgement> {
     precheck(this.state, message);
+    this.#checkRoom();
     const digest = messageDigest(this.state.domain, message);
-    const admission = this.state.admit(message, digest);
+    const admission = vouched ? place(this.state, message, digest) : this.state.admit(message, digest);
     // Whoever repeats an old message of somebody does not make everybody wait for that miner.
     if (admission.kind !== 'duplicate') this.#expected.add(message.miner);
+    const index = admission.kind === 'duplicate' ? admission.index : this.#append(admission.entry);
+    const { enrolWindow } = this.state;
+    await this.#journal.durable(index + 1);
     // A registration stands where it was first posted; a promise of another window would be one that is not kept.
     const registered = admission.kind === 'duplicate' ? this.ledger.get(admission.index).window : null;
-    const window = 'window' in message ? message.window : (registered ?? this.state.enrolWindow);
-    const phase: Phase =
-      message.type === 'register' ? 'enrol' : message.type === 'proof' ? 'prove' : message.type;
-    let index: number;
-    if (admission.kind === 'duplicate') index = admission.index;
-    else {
-      index = this.#append(admission.entry);
-      this.#advance();
-    }
+    const window = 'window' in message ? message.window : (registered ?? enrolWindow);
     if (admission.kind === 'evidence') {
-      const posted = this.state.window(window)!.messages(message.type as 'enrol' | 'commit' | 'opening');
+      const posted = this.state.window(window)?.messages(message.type as 'enrol' | 'commit' | 'opening');
       throw new GrailError(
         'EQUIVOCATION',
         'two different messages of this key in one phase: neither counts',
         {
           type: message.type,
           window,
-          expected: toHex(posted.get(message.miner)!.digest),
+          expected: toHex(posted?.get(message.miner)?.digest ?? digest),
           got: toHex(digest),
         },
       );
     }
-    return this.#acknowledge(digest, window, phase, index);
+    const phase: Phase =
+      message.type === 'register' ? 'enrol' : message.type === 'proof' ? 'prove' : message.type;
+    return this.#attestor.acknowledge(digest, window, phase, index);
   }
 
-  #acknowledge(digest: Uint8Array, window: number, phase: Phase, index: number): Acknowledgement {
-    const { identity } = this.#parts;
-    const promise = {
-      messageHash: toHex(digest),
-      window,
-      phase,
-      view: 0,
-      index,
-      treeSize: this.ledger.size,
-      treeRoot: toHex(this.ledger.root()),
-    };
-    const signature = identity.sign(attestationDigest(this.state.domain, 'acknowledgement', promise));
-    return { ...promise, verifier: identity.address, signature };
+  /** @throws GrailError STORAGE_UNAVAILABLE, TOO_MANY_REQUESTS */
+  #checkRoom(): void {
+    const { trouble, pending } = this.#journal;
+    if (trouble !== null) {
+      throw new GrailError('STORAGE_UNAVAILABLE', 'the verifier cannot store messages now: try again soon', {
+        retryAfterSeconds: 2,
+      });
+    }
+    if (pending >= MOST_PENDING) {
+      throw new GrailError('TOO_MANY_REQUESTS', 'too many messages wait for the disk', {
+        retryAfterSeconds: 1,
+      });
+    }
   }
 
   #refused(message: Message | null, error: GrailError): void {
@@ -211,93 +251,52 @@ export class Sequencer implements SequencerView {
     this.#emit({ type: 'refused', miner, window, message: type, error: error.toJSON() });
   }
 
-  /** Writes an entry and applies it. The entry is on disk before anyone hears of it. */
-  #append(entry: LedgerEntry): number {
-    const { index } = this.ledger.append(entry);
+  /** Places an entry and applies it; nobody hears of it before it is durable. */
+  #append(entry: LedgerEntry, head?: () => TreeHead): number {
+    const index = this.#journal.append(entry, head);
     this.state.apply(entry, { signatureChecked: true });
-    this.#emit({ type: 'entry', index, entry });
     return index;
   }
 
-  #close(window: number, phase: Phase, body: CloserBody): void {
-    const { identity, log } = this.#parts;
-    const entry: LedgerEntry = { window, phase, view: 0, author: identity.address, body };
-    this.#append(entry);
-    this.ledger.putHead(this.#sign(window, phase));
-    for (const key of [`${window} ${phase}`, `${window} ${phase} rejected`]) {
-      clearTimeout(this.#timers.get(key));
-      this.#timers.delete(key);
+  #durable(batch: LedgerBatch): void {
+    for (const { index } of batch.entries) {
+      this.#emit({ type: 'entry', index, entry: this.ledger.get(index) });
     }
-    log.info(`window ${window}: ${phase} closed by ${body.type}`, { entries: this.ledger.size });
+    this.#advance();
   }
 
-  #sign(window: number, phase: LedgerEntry['phase']): TreeHead {
-    const treeSize = this.ledger.size;
-    const treeRoot = toHex(this.ledger.root());
-    return signHead(this.state.domain, this.#parts.identity, { window, phase, view: 0, treeSize, treeRoot });
+  #troubled(trouble: GrailError | null): void {
+    const { log } = this.#parts;
+    if (trouble === null) log.info('the storage takes entries again', { entries: this.ledger.size });
+    else {
+      log.error(`nothing can be stored: ${trouble.message}`, {
+        code: trouble.code,
+        pending: this.#journal.pending,
+      });
+      this.#timers.clear();
+    }
+  }
+
+  #close(window: number, phase: Phase, body: CloserBody): void {
+    const entry: LedgerEntry = { window, phase, view: 0, author: this.#attestor.address, body };
+    this.#append(entry, () => this.#attestor.head(window, phase));
+    for (const key of [`${window} ${phase}`, `${window} ${phase} rejected`]) this.#timers.forget(key);
+    this.#parts.log.info(`window ${window}: ${phase} closed by ${body.type}`, {
+      entries: this.ledger.stagedSize,
+    });
   }
 
   head(): TreeHead {
-    return this.ledger.heads().at(-1) ?? this.#sign(0, 'genesis');
+    return this.ledger.heads().at(-1) ?? this.#attestor.head(0, 'genesis');
   }
 
-  receipt(window: number, miner: Hex): Receipt {
-    const found = this.#verdict(window);
-    const result = found?.body.results.find((element) => element.miner === miner);
-    if (found === undefined || result === undefined) {
-      throw new GrailError('NOT_FOUND', `there is no verdict on ${miner} in window ${window}`, {
-        window,
-        miner,
-      });
-    }
-    const { identity } = this.#parts;
-    const value = {
-      miner,
-      window,
-      view: 0,
-      slots: result.slots,
-      credit: result.credit,
-      resultHash: toHex(sha256(canonicalBytes(result))),
-      index: found.index,
-      insecureDev: this.state.genesis.insecureDev,
-    };
-    const signature = identity.sign(attestationDigest(this.state.domain, 'receipt', value));
-    return { ...value, result, verifier: identity.address, signature };
-  }
-
-  #verdict(window: number): { index: number; body: VerdictBody } | undefined {
-    for (const head of this.ledger.heads()) {
-      if (head.window !== window || head.phase !== 'prove') continue;
-      const index = head.treeSize - 1;
-      return { index, body: this.ledger.get(index).body as VerdictBody };
-    }
-    return undefined;
+  async receipt(window: number, miner: Hex): Promise<Receipt> {
+    return this.#attestor.receipt(window, miner);
   }
 
   status(): NetworkStatus {
-    const { state } = this;
-    const newest = state.versions.at(-1)!;
-    return {
-      genesisHash: toHex(state.genesisHash),
-      insecureDev: state.genesis.insecureDev,
-      size: state.size,
-      policyVersion: newest.version,
-      policyRoot: newest.policyRoot,
-      trainerStateRoot: newest.trainerStateRoot,
-      verdicts: state.nextVerdict,
-      finished: this.#finished,
-      evaluation: this.#evaluation,
-      windows: [...state.windows.values()]
-        .filter(({ phase }) => phase !== 'done')
-        .map((window) => ({
-          window: window.window,
-          phase: window.phase,
-          policyVersion: window.open?.policyVersion ?? null,
-          enrolled: enrolled(window).length,
-          slots: enrolled(window).reduce((sum, miner) => sum + window.slots(miner), 0),
-          pending: this.#pending(window).length,
-        })),
-    };
+    const run = { finished: this.#finished, evaluation: this.#evaluation };
+    return networkStatus(this.state, this.ledger, run, (window) => this.#pending(window).length);
   }
 
   subscribe(listener: (event: VerifierEvent) => void): () => void {
@@ -314,7 +313,6 @@ export class Sequencer implements SequencerView {
     this.#again = true;
     if (this.#running !== null || this.#stopped || this.#finished) return;
     this.#running = (async () => {
-      // Let the message that caused this be acknowledged before anything else happens.
       await Promise.resolve();
       while (this.#again && !this.#stopped && !this.#finished) {
         this.#again = false;
@@ -347,13 +345,14 @@ export class Sequencer implements SequencerView {
     const key = `${window.window} ${phase}`;
     const pending = this.#pending(window);
     const nobody = phase === 'enrol' && enrolled(window).length === 0 && !this.#someoneMayEnrolLater();
-    if (nobody || (pending.length > 0 && !this.#expired.has(key))) {
-      this.#arm(key, this.#parts.config.phaseTimeoutMs);
+    if (nobody || (pending.length > 0 && !this.#timers.expired(key))) {
+      // What nobody can deliver is not late.
+      if (this.#journal.trouble === null) this.#timers.start(key, this.#parts.config.phaseTimeoutMs);
       const rejected = this.#rejected.get(window.window);
       if (nobody || !pending.every((miner) => rejected?.has(miner))) return false;
       // Only miners that cannot be credited any more are missing.
-      if (!this.#expired.has(`${key} rejected`)) {
-        this.#arm(`${key} rejected`, Math.min(REJECTED_GRACE_MS, this.#parts.config.phaseTimeoutMs));
+      if (!this.#timers.expired(`${key} rejected`)) {
+        this.#timers.start(`${key} rejected`, Math.min(REJECTED_GRACE_MS, this.#parts.config.phaseTimeoutMs));
         return false;
       }
     }
@@ -363,8 +362,6 @@ export class Sequencer implements SequencerView {
       });
       if (phase === 'enrol') for (const miner of pending) this.#expected.delete(miner);
     }
-    this.#expired.delete(key);
-    this.#expired.delete(`${key} rejected`);
     if (phase === 'prove') return this.#publish(window);
     const beacon = await this.#draw(window, phase);
     // Nothing may be awaited from the body to its entry: it speaks of every entry before it, and one that came between
@@ -401,16 +398,6 @@ export class Sequencer implements SequencerView {
       case 'done':
         return false;
     }
-  }
-
-  #arm(key: string, delayMs: number): void {
-    if (this.#timers.has(key)) return;
-    const timer = setTimeout(() => {
-      this.#timers.delete(key);
-      this.#expired.add(key);
-      this.#advance();
-    }, delayMs);
-    this.#timers.set(key, timer);
   }
 
   /** The beacon's value that closes the phase; null where it takes none. */
@@ -473,6 +460,12 @@ export class Sequencer implements SequencerView {
     return keyed.map(({ key }) => this.#checkedProofs.get(key)!);
   };
 
+  /** Tries until the storage takes it, as the journal does with entries. */
+  #stored(action: () => Promise<void>): Promise<void> {
+    const onTrouble = (trouble: GrailError | null) => this.#troubled(trouble);
+    return untilStored(action, { signal: this.#stop.signal, onTrouble });
+  }
+
   async #publish(window: WindowState): Promise<boolean> {
     const { blobs, keepTrainerState, log, config } = this.#parts;
     const { work, evaluation, seconds } = await this.#outcomes.get(window.window)!;
@@ -484,9 +477,11 @@ export class Sequencer implements SequencerView {
       verdict = await assembleVerdict(this.state, window, work, this.#policyOf(window), this.#check);
       if (this.#stopped) return false;
       // From here to the entry nothing stops but a kill: a stored blob that no entry names would fail an audit.
-      await blobs.put(work.patch);
-      if (work.anchor !== null) await blobs.put(work.anchor);
-      await keepTrainerState(work.update.version, work.trainerState);
+      await this.#stored(async () => {
+        await blobs.put(work.patch);
+        if (work.anchor !== null) await blobs.put(work.anchor);
+        await keepTrainerState(work.update.version, work.trainerState);
+      });
     } while (proofs !== countProofs(window));
     this.#policies.set(work.update.version, work.policy);
     this.#policies.delete(work.update.version - KEPT_POLICIES);
@@ -496,6 +491,7 @@ export class Sequencer implements SequencerView {
     this.#rejected.delete(window.window);
     this.#checkedProofs.clear();
     this.#close(window.window, 'prove', verdict);
+    await this.#journal.durable();
     if (evaluation !== null) {
       const { version } = work.update;
       this.#evaluation = { version, meanReturn: evaluation };

@@ -72,6 +72,7 @@ export async function startVerifier(
     const sequencer = new Sequencer({
       state,
       ledger,
+      writer: null,
       identity,
       beacon,
       judge,

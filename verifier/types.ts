@@ -54,12 +54,15 @@ export interface NetworkStatus {
 export interface SequencerView {
   readonly state: NetworkState;
   readonly ledger: Ledger;
-  /** Admits a parsed-or-not message and appends it. @throws GrailError with the code of the refusal */
-  submit(message: unknown): Acknowledgement;
+  /**
+   * Admits a parsed-or-not message, and resolves when its entry is durable.
+   * @throws GrailError with the code of the refusal
+   */
+  submit(message: unknown): Promise<Acknowledgement>;
   /** The newest signed tree head. */
   head(): TreeHead;
   /** @throws GrailError NOT_FOUND */
-  receipt(window: number, miner: Hex): Receipt;
+  receipt(window: number, miner: Hex): Promise<Receipt>;
   status(): NetworkStatus;
   /** Calls `listener` on every event until the returned function is called. */
   subscribe(listener: (event: VerifierEvent) => void): () => void;

@@ -2,6 +2,7 @@ import { equalBytes, type Hex, toHex } from '../protocol/bytes.ts';
 import { canonicalBytes } from '../protocol/canonical.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { MerkleTree } from '../protocol/merkle.ts';
+import type { LedgerBatch } from '../storage/ledger-database.ts';
 import type { LedgerStore, StoredEntry } from '../storage/ledger-store.ts';
 import { SqliteLedgerStore } from '../storage/sqlite.ts';
 import {
@@ -35,12 +36,18 @@ type AnyEntry = LedgerEntry<EntryBody | { readonly type: string }>;
 /**
  * The append-only log: entries in a store, their leaf hashes in an RFC 6962 tree in memory (64 bytes an entry and a bit).
  * Opening it reads every entry once and compares it with its stored leaf.
+ *
+ * Its writer may place entries before they are on disk (`stage`): they have an index and a root, and nobody can read
+ * them until they are settled.
  */
 export class Ledger {
   readonly genesisHash: Uint8Array;
   readonly #store: LedgerStore;
+  /** Leaves of entries, staged ones included. */
   readonly #tree = new MerkleTree();
+  #size = 0;
   #heads: TreeHead[] = [];
+  #staged: { entries: StoredEntry[]; heads: Uint8Array[] } = { entries: [], heads: [] };
 
   /**
    * @param genesisHash the network whose ledger this must be; null accepts the one the store names
@@ -63,8 +70,13 @@ export class Ledger {
     this.refresh();
   }
 
-  /** Entries so far. */
+  /** Entries that can be read. */
   get size(): number {
+    return this.#size;
+  }
+
+  /** Entries, those that are staged included. */
+  get stagedSize(): number {
     return this.#tree.size;
   }
 
@@ -78,9 +90,38 @@ export class Ledger {
     for (const row of this.#store.read(this.size, Number.MAX_SAFE_INTEGER - this.size)) {
       checkLeaf(this.genesisHash, row);
       this.#tree.append(row.leaf);
+      this.#size = this.#tree.size;
     }
     for (const [position, head] of heads.entries()) this.#checkHeadRoot(heads, head, position);
     this.#heads = heads;
+  }
+
+  /**
+   * Takes in rows that another ledger of this network has settled, in order.
+   * @throws GrailError LEDGER_CORRUPT, STORAGE_UNAVAILABLE
+   */
+  mirror({ entries, heads }: LedgerBatch): void {
+    const before = this.#size;
+    try {
+      for (const row of entries) {
+        if (row.index !== this.#tree.size) {
+          throw new GrailError('LEDGER_CORRUPT', `entry ${this.#tree.size} is missing`, {
+            index: this.#tree.size,
+          });
+        }
+        checkLeaf(this.genesisHash, row);
+        this.#tree.append(row.leaf);
+      }
+      const parsed = heads.map((bytes, i) => parseHead(bytes, this.#heads.length + i));
+      const all = [...this.#heads, ...parsed];
+      for (let at = this.#heads.length; at < all.length; at++) this.#checkHeadRoot(all, all[at]!, at);
+      this.#store.append(entries, heads);
+      this.#size = this.#tree.size;
+      this.#heads = all;
+    } catch (error) {
+      this.#tree.truncate(before);
+      throw error;
+    }
   }
 
   /** Appends one entry. It is on disk before this returns. */
@@ -90,22 +131,83 @@ export class Ledger {
 
   /**
    * Appends entries in one transaction: all of them or none, on disk before this returns.
-   * @throws GrailError LEDGER_INVALID when an entry breaks the log's own shape, TOO_LARGE when it is too big
+   * @throws GrailError LEDGER_INVALID when an entry breaks the log's own shape, TOO_LARGE when it is too big,
+   *   STORAGE_UNAVAILABLE when the disk takes nothing now
    */
   appendAll(entries: readonly AnyEntry[]): Appended[] {
-    const rows = entries.map((entry, i): StoredEntry => {
-      const bytes = entryBytes(entry);
-      if (bytes.length > MAX_ENTRY_BYTES) {
-        throw new GrailError('TOO_LARGE', `an entry has ${bytes.length} bytes, more than ${MAX_ENTRY_BYTES}`);
-      }
-      parseEntry(bytes);
-      return { index: this.size + i, bytes, leaf: entryLeaf(this.genesisHash, bytes) };
-    });
-    this.#store.append(rows);
-    return rows.map((row) => {
-      this.#tree.append(row.leaf);
-      return { index: row.index, treeSize: this.size, treeRoot: toHex(this.#tree.root()) };
-    });
+    return this.#atOnce(() =>
+      entries.map((entry) => {
+        const index = this.stage(entry);
+        return { index, treeSize: index + 1, treeRoot: toHex(this.#tree.root()) };
+      }),
+    );
+  }
+
+  /**
+   * Places an entry behind all others and gives its index. It is not durable and cannot be read until it is settled.
+   * @throws GrailError LEDGER_INVALID, TOO_LARGE
+   */
+  stage(entry: AnyEntry): number {
+    const bytes = entryBytes(entry);
+    if (bytes.length > MAX_ENTRY_BYTES) {
+      throw new GrailError('TOO_LARGE', `an entry has ${bytes.length} bytes, more than ${MAX_ENTRY_BYTES}`);
+    }
+    parseEntry(bytes);
+    const row = { index: this.stagedSize, bytes, leaf: entryLeaf(this.genesisHash, bytes) };
+    this.#staged.entries.push(row);
+    this.#tree.append(row.leaf);
+    return row.index;
+  }
+
+  /**
+   * Places a signed head. Its signature is the caller's to check (`checkHead`), its root is compared with the tree's here.
+   * @throws GrailError LEDGER_CORRUPT when the head is not one of this ledger
+   */
+  stageHead(head: TreeHead): void {
+    this.#checkHeadRoot(this.#heads, head, this.#heads.length + this.#staged.heads.length);
+    const bytes = canonicalBytes(head);
+    const alike = this.#heads.filter(({ treeSize }) => treeSize === head.treeSize);
+    const known = [...alike.map((other) => canonicalBytes(other)), ...this.#staged.heads];
+    if (!known.some((other) => equalBytes(other, bytes))) this.#staged.heads.push(bytes);
+  }
+
+  /** What is staged, or null. */
+  staged(): LedgerBatch | null {
+    const { entries, heads } = this.#staged;
+    if (entries.length + heads.length === 0) return null;
+    return { entries: [...entries], heads: [...heads] };
+  }
+
+  /**
+   * Writes the first part of what is staged to this ledger's own store, in one transaction, and lets it be read.
+   * @param batch what `staged` gave
+   * @throws GrailError STORAGE_UNAVAILABLE, and nothing has changed
+   */
+  settle(batch: LedgerBatch): void {
+    this.#store.append(batch.entries, batch.heads);
+    const { entries, heads } = this.#staged;
+    this.#staged = {
+      entries: entries.slice(batch.entries.length),
+      heads: heads.slice(batch.heads.length),
+    };
+    this.#size += batch.entries.length;
+    for (const bytes of batch.heads) this.#heads.push(parseHead(bytes, this.#heads.length));
+  }
+
+  /** Stages something and settles it; where either fails, nothing is left staged. */
+  #atOnce<T>(stage: () => T): T {
+    if (this.staged() !== null)
+      throw new TypeError('entries are staged: append behind them through their journal');
+    try {
+      const result = stage();
+      const batch = this.staged();
+      if (batch !== null) this.settle(batch);
+      return result;
+    } catch (error) {
+      this.#staged = { entries: [], heads: [] };
+      this.#tree.truncate(this.#size);
+      throw error;
+    }
   }
 
   /** @throws GrailError NOT_FOUND, LEDGER_CORRUPT, LEDGER_INVALID */
@@ -137,7 +239,7 @@ export class Ledger {
     return this.#tree.leaf(index);
   }
 
-  /** The RFC 6962 root of the first `size` entries, 32 bytes. */
+  /** The RFC 6962 root of the first `size` entries, 32 bytes; up to `stagedSize`. */
   root(size = this.size): Uint8Array {
     return this.#tree.root(size);
   }
@@ -153,14 +255,11 @@ export class Ledger {
   }
 
   /**
-   * Keeps a signed head, on disk before this returns. Its signature is the caller's to check (`checkHead`), its root is
-   * compared with the tree's here.
-   * @throws GrailError LEDGER_CORRUPT when the head is not one of this ledger
+   * Keeps a signed head, on disk before this returns; the same again changes nothing.
+   * @throws GrailError LEDGER_CORRUPT when the head is not one of this ledger, STORAGE_UNAVAILABLE
    */
   putHead(head: TreeHead): void {
-    this.#checkHeadRoot(this.#heads, head, this.#heads.length);
-    const bytes = canonicalBytes(head);
-    if (this.#store.putHead(bytes)) this.#heads.push(parseHead(bytes, this.#heads.length));
+    this.#atOnce(() => this.stageHead(head));
   }
 
   /** Signed heads, in the order in which they were put. */
@@ -178,11 +277,11 @@ export class Ledger {
   }
 
   #checkHeadRoot(heads: readonly TreeHead[], head: TreeHead, position: number): void {
-    if (head.treeSize > this.size) {
+    if (head.treeSize > this.stagedSize) {
       throw new GrailError(
         'LEDGER_CORRUPT',
-        `the ledger ends at entry ${this.size - 1}, but a head was signed over ${head.treeSize} entries`,
-        { head: position, index: this.size, treeSize: head.treeSize },
+        `the ledger ends at entry ${this.stagedSize - 1}, but a head was signed over ${head.treeSize} entries`,
+        { head: position, index: this.stagedSize, treeSize: head.treeSize },
       );
     }
     const root = toHex(this.root(head.treeSize));

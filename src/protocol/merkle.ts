@@ -79,6 +79,12 @@ export class MerkleTree {
     }
   }
 
+  /** Forgets all leaves but the first `size`. @throws RangeError when the tree is smaller. */
+  truncate(size: number): void {
+    this.#check(size);
+    for (const [level, row] of this.#levels.entries()) row.length = Math.floor(size / 2 ** level);
+  }
+
   /** The root of the first `size` leaves. @throws RangeError when the tree is smaller. */
   root(size = this.size): Uint8Array {
     this.#check(size);

@@ -226,10 +226,10 @@ export class NetworkState {
     return rewardRoot(this.genesisHash, totals);
   }
 
-  /** What a miner that delivered everything is credited. */
-  creditOf(window: WindowState, miner: Hex): number {
-    const all = enrolled(window).reduce((sum, other) => sum + window.slots(other), 0);
-    return credit(this.genesis, window.slots(miner), all);
+  /** What each enrolled miner is credited that delivers everything. */
+  credits(window: WindowState): (miner: Hex) => number {
+    const all = enrolledSlots(window);
+    return (miner) => credit(this.genesis, window.slots(miner), all);
   }
 
   /**
@@ -380,8 +380,9 @@ export class NetworkState {
     if (canonicalText(body.results.map(({ miner }) => miner)) !== canonicalText(enrolments)) {
       throw invalid('its results are not those of the enrolled miners in order of address');
     }
+    const creditOf = this.credits(state);
     for (const result of body.results) {
-      const expected = result.rejection === null ? this.creditOf(state, result.miner) : 0;
+      const expected = result.rejection === null ? creditOf(result.miner) : 0;
       if (result.credit !== expected || result.slots !== state.slots(result.miner)) {
         throw invalid(`miner ${result.miner} is credited ${result.credit} where the rules give ${expected}`);
       }
@@ -437,6 +438,11 @@ const KEPT_WINDOWS = 16;
 /** Enrolled miners whose enrolment counts, sorted. */
 export function enrolled(window: WindowState): Hex[] {
   return window.enrolments.counted().map(({ miner }) => miner);
+}
+
+/** Slots of all enrolled miners. */
+export function enrolledSlots(window: WindowState): number {
+  return enrolled(window).reduce((sum, miner) => sum + window.slots(miner), 0);
 }
 
 /** Miners whose commitment counts, sorted. */

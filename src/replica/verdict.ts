@@ -41,6 +41,7 @@ export async function assembleVerdict(
   }
   await checkParts(state, [...parts.values()].flat(), checkProofs);
 
+  const creditOf = state.credits(window);
   const results: MinerResult[] = [];
   for (const miner of window.enrolments.miners()) {
     const judgement = judgements.get(miner);
@@ -52,7 +53,7 @@ export async function assembleVerdict(
       miner,
       slots: window.slots(miner),
       trained: judgement !== undefined && judgement.rejection === null,
-      credit: rejection === null ? state.creditOf(window, miner) : 0,
+      credit: rejection === null ? creditOf(miner) : 0,
       rejection,
       meanReturn: judgement?.meanReturn ?? null,
       proofs,

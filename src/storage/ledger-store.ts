@@ -15,8 +15,12 @@ export interface LedgerStore {
   genesisHash(): Uint8Array | null;
   /** Names the network, once. */
   setGenesisHash(hash: Uint8Array): void;
-  /** Appends rows in one transaction that is on disk before it returns. */
-  append(rows: readonly StoredEntry[]): void;
+  /**
+   * Appends rows and heads (canonical JSON) in one transaction that is on disk before it returns. A head that is there
+   * already changes nothing.
+   * @throws GrailError STORAGE_UNAVAILABLE when the disk takes nothing now: nothing was changed then
+   */
+  append(rows: readonly StoredEntry[], heads?: readonly Uint8Array[]): void;
   /**
    * Rows from `from` on, at most `limit`, in order.
    * @throws GrailError LEDGER_CORRUPT when a row is missing or unreadable, with its `index`
@@ -24,8 +28,6 @@ export interface LedgerStore {
   read(from: number, limit: number): IterableIterator<StoredEntry>;
   /** Signed heads as canonical JSON, in the order in which they were put. */
   heads(): Uint8Array[];
-  /** Adds a head; on disk before it returns. Gives false, and changes nothing, when the same bytes are there. */
-  putHead(bytes: Uint8Array): boolean;
   /** Walks every page of the storage. @throws GrailError LEDGER_CORRUPT naming what is broken. */
   checkStorage(): void;
   /** Releases the store and its lock. */

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { GrailError } from '../protocol/errors.ts';
+import { diskError } from './disk-errors.ts';
 import type { LedgerStore, StoredEntry } from './ledger-store.ts';
 import { lockFile, type ProcessLock } from './lock.ts';
 import { walLosesTransactions } from './wal.ts';
@@ -30,25 +31,11 @@ const STRANGE = [
 /** Rows that one query fetches: a cursor left open would keep the write-ahead log from being folded in. */
 const PAGE = 256;
 
-/** SQLite's result codes that say the disk or another process is at fault, not the bytes. */
-const ENVIRONMENT_CODES = new Map([
-  [5, 'it is locked by another process'],
-  [6, 'it is locked'],
-  [8, 'it cannot be written'],
-  [10, 'the disk gave an error'],
-  [13, 'the disk is full'],
-  [14, 'it cannot be opened'],
-]);
-
 /** Gives every failure of SQLite a code. `where` names the row that was being read, when one was. */
 function translate(error: unknown, path: string, where: { index?: number; head?: number } = {}): GrailError {
-  if (error instanceof GrailError) return error;
-  const errcode = (error as { errcode?: number }).errcode;
-  const environment = errcode === undefined ? undefined : ENVIRONMENT_CODES.get(errcode & 255);
+  const known = diskError(error, path);
+  if (known instanceof GrailError) return known;
   const reason = error instanceof Error ? error.message : String(error);
-  if (environment !== undefined) {
-    return new GrailError('INTERNAL', `${path}: ${environment}`, { file: path, reason }, { cause: error });
-  }
   const place = where.index !== undefined ? ` at entry ${where.index}` : '';
   return new GrailError(
     'LEDGER_CORRUPT',
@@ -64,7 +51,7 @@ export class SqliteLedgerStore implements LedgerStore {
   readonly #path: string;
   readonly #database: DatabaseSync;
   readonly #lock: ProcessLock | null;
-  readonly #insert: StatementSync | null;
+  readonly #inserts: { readonly entry: StatementSync; readonly head: StatementSync } | null;
   readonly #select: StatementSync;
 
   private constructor(path: string, database: DatabaseSync, lock: ProcessLock | null) {
@@ -72,7 +59,12 @@ export class SqliteLedgerStore implements LedgerStore {
     this.#database = database;
     this.#lock = lock;
     this.readOnly = lock === null;
-    this.#insert = this.readOnly ? null : database.prepare('INSERT INTO entries VALUES (?, ?, ?)');
+    this.#inserts = this.readOnly
+      ? null
+      : {
+          entry: database.prepare('INSERT INTO entries VALUES (?, ?, ?)'),
+          head: database.prepare('INSERT OR IGNORE INTO heads SELECT COUNT(*), ? FROM heads'),
+        };
     this.#select = database.prepare(
       'SELECT idx, bytes, leaf FROM entries WHERE idx >= ? ORDER BY idx LIMIT ?',
     );
@@ -80,7 +72,7 @@ export class SqliteLedgerStore implements LedgerStore {
 
   /**
    * Opens a ledger for its one writer, making it when there is none. The lock is PATH.lock.
-   * @throws GrailError ALREADY_RUNNING, LEDGER_CORRUPT
+   * @throws GrailError ALREADY_RUNNING, LEDGER_CORRUPT, STORAGE_UNAVAILABLE
    */
   static open(path: string): SqliteLedgerStore {
     const lock = lockFile(`${path}.lock`, path);
@@ -104,7 +96,7 @@ export class SqliteLedgerStore implements LedgerStore {
 
   /**
    * Opens a ledger to read it, also while its writer runs. Nothing in the file can be changed through it.
-   * @throws GrailError NOT_FOUND, LEDGER_CORRUPT
+   * @throws GrailError NOT_FOUND, LEDGER_CORRUPT, STORAGE_UNAVAILABLE
    */
   static openReadOnly(path: string): SqliteLedgerStore {
     if (!existsSync(path)) throw new GrailError('NOT_FOUND', `there is no ledger at ${path}`, { file: path });
@@ -139,20 +131,24 @@ export class SqliteLedgerStore implements LedgerStore {
     );
   }
 
-  append(rows: readonly StoredEntry[]): void {
-    if (rows.length === 0) return;
-    const insert = this.#insert;
-    if (insert === null) throw new GrailError('INTERNAL', 'a ledger opened to be read cannot be appended to');
+  append(rows: readonly StoredEntry[], heads: readonly Uint8Array[] = []): void {
+    if (rows.length === 0 && heads.length === 0) return;
+    const inserts = this.#inserts;
+    if (inserts === null)
+      throw new GrailError('INTERNAL', 'a ledger opened to be read cannot be appended to');
     this.#try(() => {
       this.#database.exec('BEGIN IMMEDIATE');
       try {
-        for (const row of rows) insert.run(row.index, row.bytes, row.leaf);
+        for (const row of rows) inserts.entry.run(row.index, row.bytes, row.leaf);
+        for (const head of heads) inserts.head.run(head);
         this.#database.exec('COMMIT');
       } catch (error) {
         if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
         throw error;
       }
     });
+    // A head closes a phase: a good moment to fold the log into the file, as far as readers allow without waiting.
+    if (heads.length > 0) this.#fold();
   }
 
   *read(from: number, limit: number): IterableIterator<StoredEntry> {
@@ -186,14 +182,6 @@ export class SqliteLedgerStore implements LedgerStore {
     });
   }
 
-  putHead(bytes: Uint8Array): boolean {
-    const insert = 'INSERT OR IGNORE INTO heads SELECT COUNT(*), ? FROM heads';
-    const added = this.#try(() => this.#database.prepare(insert).run(bytes).changes) === 1;
-    // A head closes a phase: a good moment to fold the log into the file, as far as readers allow without waiting.
-    this.#try(() => this.#database.exec('PRAGMA wal_checkpoint(PASSIVE)'));
-    return added;
-  }
-
   checkStorage(): void {
     const rows = this.#try(() => this.#database.prepare('PRAGMA integrity_check(1)').all());
     const result = rows[0]?.integrity_check;
@@ -220,6 +208,15 @@ export class SqliteLedgerStore implements LedgerStore {
   close(): void {
     if (this.#database.isOpen) this.#database.close();
     this.#lock?.release();
+  }
+
+  /** What cannot be folded in now stays in the log, where it is as durable. */
+  #fold(): void {
+    try {
+      this.#database.exec('PRAGMA wal_checkpoint(PASSIVE)');
+    } catch (error) {
+      if (!(diskError(error, this.#path) instanceof GrailError)) throw translate(error, this.#path);
+    }
   }
 
   /** One page of rows; when reading it fails, row by row, so that the failure names its row. */

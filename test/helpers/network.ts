@@ -188,7 +188,12 @@ export class TestNetwork implements SequencerView {
     return index;
   }
 
-  submit(value: unknown): Acknowledgement {
+  async submit(value: unknown): Promise<Acknowledgement> {
+    return this.take(value);
+  }
+
+  /** As `submit`, at once. */
+  take(value: unknown): Acknowledgement {
     const message = parseMessage(value);
     try {
       const digest = messageDigest(this.state.domain, message);
@@ -258,14 +263,14 @@ export class TestNetwork implements SequencerView {
 
   /** Runs a window in which both miners deliver everything. */
   async run(window: number): Promise<void> {
-    for (const miner of [this.miner, this.other]) this.submit(miner.enrol(window));
+    for (const miner of [this.miner, this.other]) this.take(miner.enrol(window));
     await this.close(window);
-    for (const miner of [this.miner, this.other]) this.submit(miner.commit(window));
+    for (const miner of [this.miner, this.other]) this.take(miner.commit(window));
     await this.close(window);
-    for (const miner of [this.miner, this.other]) this.submit(miner.opening(window));
+    for (const miner of [this.miner, this.other]) this.take(miner.opening(window));
     await this.close(window);
     for (const miner of [this.miner, this.other]) {
-      for (const part of [0, 1]) this.submit(miner.proof(window, part));
+      for (const part of [0, 1]) this.take(miner.proof(window, part));
     }
     await this.close(window);
   }
@@ -277,7 +282,7 @@ export class TestNetwork implements SequencerView {
         miner,
         slots: state.slots(miner),
         trained: rejection === null,
-        credit: rejection === null ? this.state.creditOf(state, miner) : 0,
+        credit: rejection === null ? this.state.credits(state)(miner) : 0,
         rejection: rejection as MinerResult['rejection'],
         meanReturn: 21.5,
         proofs: 2,
@@ -311,7 +316,7 @@ export class TestNetwork implements SequencerView {
     });
   }
 
-  receipt(window: number, miner: Hex): Receipt {
+  async receipt(window: number, miner: Hex): Promise<Receipt> {
     for (const { index, entry } of this.ledger.range()) {
       if (entry.body.type !== 'verdict' || entry.window !== window) continue;
       const result = (entry.body as unknown as VerdictBody).results.find(

@@ -9,7 +9,6 @@ import type { WindowInput, WindowWork } from '../../src/replica/judge.ts';
 import { NetworkState } from '../../src/replica/state.ts';
 import { assembleVerdict } from '../../src/replica/verdict.ts';
 import type { VerifierConfig } from '../../verifier/config.ts';
-import type { JudgeThread } from '../../verifier/judge-thread.ts';
 import { Sequencer } from '../../verifier/sequencer.ts';
 import { KEYS, named, TestNetwork, testBeacon, tinyGenesis } from './network.ts';
 import { believe, type CheckProof, oneByOne } from './one-by-one.ts';
@@ -46,9 +45,10 @@ export class TestSequencer {
     this.sequencer = new Sequencer({
       state,
       ledger,
+      writer: null,
       identity: KEYS.verifier,
       beacon: testBeacon(),
-      judge: { process: async (input: WindowInput) => this.#process(input) } as unknown as JudgeThread,
+      judge: { process: async (input) => this.#process(input), evaluate: async () => 0 },
       checkProofs: oneByOne((signals, proof) => this.checkProof(signals, proof)),
       blobs,
       keepTrainerState: async () => {},
@@ -70,11 +70,12 @@ export class TestSequencer {
     return zeroPolicy(this.network.genesis.architecture);
   }
 
-  /** Resolves when a window has left a phase, rejects when the sequencer gives up. */
+  /** Resolves when a window has left a phase and the disk knows it, rejects when the sequencer gives up. */
   async left(window: number, phase: string): Promise<void> {
     const over = () => {
-      const now = this.network.state.window(window)?.phase;
-      return now !== undefined && now !== phase;
+      const { state, ledger } = this.network;
+      const now = state.window(window)?.phase;
+      return now !== undefined && now !== phase && ledger.size === ledger.stagedSize;
     };
     const waited = new Promise<void>((resolve) => {
       const look = () => (over() ? resolve() : setTimeout(look, 1));

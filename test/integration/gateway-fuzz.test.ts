@@ -27,9 +27,9 @@ beforeAll(async () => {
   const { network } = gateway;
   await network.run(0);
   // Every phase has a window in it, so that mutations meet every rule.
-  for (const miner of [network.miner, network.other]) network.submit(miner.enrol(1));
+  for (const miner of [network.miner, network.other]) network.take(miner.enrol(1));
   await network.close(1);
-  network.submit(network.miner.commit(1));
+  network.take(network.miner.commit(1));
 });
 
 afterAll(() => gateway.stop());

@@ -40,7 +40,7 @@ describe('following a ledger', () => {
     const socket = await gateway.open();
     const hello = await socket.next('hello');
     expect(hello).toEqual({ type: 'hello', genesisHash: toHex(gateway.network.state.genesisHash), size: 1 });
-    gateway.network.submit(gateway.network.miner.enrol(0));
+    gateway.network.take(gateway.network.miner.enrol(0));
     socket.send({ type: 'ping' });
     await socket.next('pong');
     expect(socket.frames.map(({ type }) => type)).toEqual(['hello', 'pong']);
@@ -194,7 +194,7 @@ describe('wrong frames', () => {
     socket.send({ type: 'subscribe', from: 1 });
     await socket.next('synced');
     expect(await errorOf(socket, { type: 'subscribe', from: 0 })).toBe('BAD_REQUEST');
-    gateway.network.submit(gateway.network.miner.enrol(0));
+    gateway.network.take(gateway.network.miner.enrol(0));
     await socket.next('entry');
     expect(indices(socket)).toEqual([1]);
   });

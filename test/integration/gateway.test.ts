@@ -524,7 +524,7 @@ describe('limits', () => {
   test('a page ends before its bytes exceed the limit, but always holds an entry', async () => {
     const gateway = await start({ pageBytes: 1_000 });
     const { network } = gateway;
-    for (const miner of [network.miner, network.other]) network.submit(miner.enrol(0));
+    for (const miner of [network.miner, network.other]) network.take(miner.enrol(0));
     const page = entriesSchema.parse(await gateway.json('/v1/entries'));
     // Genesis alone is larger than a page.
     expect([page.entries.length, page.size]).toEqual([1, 3]);

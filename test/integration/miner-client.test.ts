@@ -147,13 +147,13 @@ describe('the feed', () => {
       backoff: FAST,
     });
     await until(() => synced === 1, 'synced');
-    network.submit(network.miner.enrol(0));
-    network.submit(network.other.enrol(0));
+    network.take(network.miner.enrol(0));
+    network.take(network.other.enrol(0));
     await network.close(0);
     await until(() => seen.includes(3), 'the opening entry');
     const { port } = new URL(url);
     await gateway.stop();
-    network.submit(network.miner.commit(0));
+    network.take(network.miner.commit(0));
     await until(() => downs.length > 1, 'failed attempts');
     await serve(Number(port));
     await until(() => synced === 2, 'synced again');

@@ -65,7 +65,7 @@ describe('a verdict', () => {
   });
 
   test('with a metric that parsers pass over is refused', async () => {
-    network.submit(network.miner.enrol(0));
+    network.take(network.miner.enrol(0));
     for (const _ of ['enrol', 'commit', 'opening']) await network.close(0);
     const verdict = (await network.closer(0)) as VerdictBody;
     const text = JSON.stringify(network.closing(verdict));
@@ -95,14 +95,14 @@ describe('a verdict', () => {
 
   test('a window takes as many miners as its verdict has room for; who is in may still be convicted', () => {
     const { enrolments } = network.state.window(0)!;
-    network.submit(network.miner.enrol(0));
+    network.take(network.miner.enrol(0));
     const message = network.miner.enrol(0);
     for (let i = 1; i < maxEnrolled(network.genesis); i++) {
       const miner: Hex = `0x${i.toString(16).padStart(40, '0')}`;
       enrolments.add({ message: { ...message, miner }, miner, digest: new Uint8Array(32), index: 0 });
     }
-    expect(refusal(() => network.submit(network.other.enrol(0))).code).toBe('TOO_MANY_REQUESTS');
-    network.submit(network.miner.enrol(0, 4));
+    expect(refusal(() => network.take(network.other.enrol(0))).code).toBe('TOO_MANY_REQUESTS');
+    network.take(network.miner.enrol(0, 4));
     expect(enrolments.conflict(KEYS.miner.address)).toBeDefined();
   });
 });

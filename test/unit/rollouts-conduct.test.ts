@@ -55,7 +55,7 @@ function submit(messages: readonly Message[]): Code | null {
   let refused: Code | null = null;
   for (const message of messages) {
     try {
-      network.submit(message);
+      network.take(message);
     } catch (error) {
       if (!(error instanceof GrailError)) throw error;
       refused ??= error.code;
@@ -65,7 +65,7 @@ function submit(messages: readonly Message[]): Code | null {
 }
 
 async function openEnrolled(window: number): Promise<WindowContext> {
-  network.submit(network.miner.enrol(window));
+  network.take(network.miner.enrol(window));
   await network.close(window);
   return contextOf(window);
 }
@@ -111,7 +111,7 @@ describe('cheats that the gate refuses', () => {
 
   test('unenrolled does not enrol, and its commit is NOT_ENROLLED', async () => {
     expect(cheat('unenrolled').enrols).toBe(false);
-    network.submit(network.other.enrol(0));
+    network.take(network.other.enrol(0));
     await network.close(0);
     expect(await commit(contextOf(0), cheat('unenrolled'))).toBe('NOT_ENROLLED');
   });

@@ -75,7 +75,7 @@ describe('the view of one miner', () => {
   });
 
   test('knows how long a lost bond keeps the miner out', async () => {
-    network.submit(network.miner.enrol(0));
+    network.take(network.miner.enrol(0));
     for (const _ of ['enrol', 'commit', 'opening']) await network.close(0);
     await network.close(0, { [KEYS.miner.address]: { code: 'COMMIT_MISSING' } });
     const view = viewOf(KEYS.miner.address);
@@ -87,11 +87,11 @@ describe('the view of one miner', () => {
   test('lets a new miner register, and enrol two windows later', async () => {
     const stranger = KEYS.stranger.address;
     expect(due(viewOf(stranger))).toEqual(['register']);
-    network.submit(network.stranger.register());
+    network.take(network.stranger.register());
     expect(viewOf(stranger).eligibleFrom).toBe(network.state.miners.get(stranger)!.eligibleFrom);
     expect(due(viewOf(stranger))).toEqual([]);
     for (const window of [0, 1]) {
-      network.submit(network.miner.enrol(window));
+      network.take(network.miner.enrol(window));
       await network.close(window);
     }
     expect(due(viewOf(stranger))).toEqual(['enrol 2']);
@@ -100,7 +100,7 @@ describe('the view of one miner', () => {
 
 describe('a verifier that breaks a rule is found out', () => {
   async function altered(change: (body: CloserBody) => CloserBody, phases = 0): Promise<string> {
-    network.submit(network.miner.enrol(0));
+    network.take(network.miner.enrol(0));
     for (let i = 0; i < phases; i++) await network.close(0);
     const view = viewOf(KEYS.miner.address);
     const entry: LedgerEntry = network.closing(change(await network.closer(0)));
@@ -148,7 +148,7 @@ describe('a verifier that breaks a rule is found out', () => {
   });
 
   test('phases out of order are LEDGER_INVALID', async () => {
-    network.submit(network.miner.enrol(0));
+    network.take(network.miner.enrol(0));
     await network.close(0);
     const skipped = network.closing(await network.closer(0));
     expect(codeOf(() => new NetworkView(network.genesis, KEYS.miner.address).apply(1, skipped))).toBe(
@@ -166,40 +166,40 @@ describe('what is due', () => {
   test('follows a window through its phases, while the next one opens', async () => {
     const now = () => due(viewOf(KEYS.miner.address));
     expect(now()).toEqual(['enrol 0']);
-    network.submit(network.miner.enrol(0));
+    network.take(network.miner.enrol(0));
     expect(now()).toEqual([]);
     await network.close(0);
     expect(now()).toEqual(['commit 0', 'enrol 1']);
-    network.submit(network.miner.commit(0));
+    network.take(network.miner.commit(0));
     expect(now()).toEqual(['enrol 1']);
     await network.close(0);
     expect(now()).toEqual(['opening 0', 'enrol 1']);
-    network.submit(network.miner.opening(0));
+    network.take(network.miner.opening(0));
     await network.close(0);
     expect(now()).toEqual(['prove 0 0', 'prove 0 1', 'enrol 1']);
-    network.submit(network.miner.proof(0, 1));
+    network.take(network.miner.proof(0, 1));
     expect(now()).toEqual(['prove 0 0', 'enrol 1']);
-    network.submit(network.miner.proof(0, 0));
+    network.take(network.miner.proof(0, 0));
     await network.close(0);
     expect(now()).toEqual(['settle 0', 'enrol 1']);
   });
 
   test('a stopping miner finishes its window and enters no other', async () => {
-    network.submit(network.miner.enrol(0));
+    network.take(network.miner.enrol(0));
     await network.close(0);
     expect(due(viewOf(KEYS.miner.address), honest, false)).toEqual(['commit 0']);
   });
 
   test('after two commitments there is nothing to open', async () => {
-    network.submit(network.miner.enrol(0));
+    network.take(network.miner.enrol(0));
     await network.close(0);
-    for (const name of ['a', 'b']) network.submit(network.miner.commit(0, { commitRoot: named(name) }));
+    for (const name of ['a', 'b']) network.take(network.miner.commit(0, { commitRoot: named(name) }));
     await network.close(0);
     expect(due(viewOf(KEYS.miner.address), honest, false)).toEqual([]);
   });
 
   test('a late committer waits for the challenge, one that does not enrol commits anyway', async () => {
-    network.submit(network.miner.enrol(0));
+    network.take(network.miner.enrol(0));
     await network.close(0);
     expect(due(viewOf(KEYS.miner.address), cheat('late-commit'))).toEqual(['enrol 1']);
     expect(due(viewOf(KEYS.other.address), cheat('unenrolled'))).toEqual(['commit 0']);

@@ -19,14 +19,10 @@ afterEach(async () => {
 });
 
 /** Posts a message, whatever comes of it. */
-function offer({ sequencer }: TestSequencer, message: Message): boolean {
-  try {
-    sequencer.submit(message);
-    return true;
-  } catch (error) {
-    if (error instanceof GrailError) return false;
-    throw error;
-  }
+function offer({ sequencer }: TestSequencer, message: Message): void {
+  sequencer.submit(message).catch((error) => {
+    if (!(error instanceof GrailError)) throw error;
+  });
 }
 
 const PHASES = ['enrol', 'commit', 'opening'] as const;
@@ -49,8 +45,8 @@ describe('a message that comes while a phase closes is before its closer or too 
       if (state.window(0)!.phase === phase) after(ticks, () => offer(node, other[phase](0)));
     };
     for (const now of PHASES) {
-      node.sequencer.submit(miner[now](0));
-      if (now !== phase) node.sequencer.submit(other[now](0));
+      offer(node, miner[now](0));
+      if (now !== phase) offer(node, other[now](0));
       await node.left(0, now);
       if (now === phase) break;
     }
@@ -62,7 +58,7 @@ test('a second proof that comes while the verdict is made counts in it', async (
   const node = start({ windows: 1 });
   const { miner, other } = node.network;
   for (const phase of PHASES) {
-    for (const who of [miner, other]) node.sequencer.submit(who[phase](0));
+    for (const who of [miner, other]) offer(node, who[phase](0));
     await node.left(0, phase);
   }
   let checks = 0;
@@ -71,9 +67,9 @@ test('a second proof that comes while the verdict is made counts in it', async (
     if (++checks === 1) offer(node, miner.proof(0, 0, 'cc'));
     if (proof[0] === 0xaa) throw new GrailError('PROOF_INVALID', 'false');
   };
-  node.sequencer.submit(miner.proof(0, 0, 'aa'));
-  node.sequencer.submit(miner.proof(0, 1, 'dd'));
-  for (const part of [0, 1]) node.sequencer.submit(other.proof(0, part, `e${part}`));
+  offer(node, miner.proof(0, 0, 'aa'));
+  offer(node, miner.proof(0, 1, 'dd'));
+  for (const part of [0, 1]) offer(node, other.proof(0, part, `e${part}`));
   await node.done;
   const { results } = node.network.ledger.get(node.network.ledger.size - 1).body as unknown as VerdictBody;
   expect(results.map(({ rejection, proofs }) => ({ rejection, proofs }))).toEqual([
@@ -86,7 +82,7 @@ test('a verifier that stops while it checks proofs checks no further ones and pu
   const node = start({ windows: 1 });
   const { miner, other } = node.network;
   for (const phase of PHASES) {
-    for (const who of [miner, other]) node.sequencer.submit(who[phase](0));
+    for (const who of [miner, other]) offer(node, who[phase](0));
     await node.left(0, phase);
   }
   const checked: number[] = [];
@@ -97,10 +93,10 @@ test('a verifier that stops while it checks proofs checks no further ones and pu
       if (proof[0] === 0xaa) throw new GrailError('PROOF_INVALID', 'false');
     };
   });
-  node.sequencer.submit(miner.proof(0, 0, 'aa'));
-  node.sequencer.submit(miner.proof(0, 0, 'cc'));
-  node.sequencer.submit(miner.proof(0, 1, 'dd'));
-  for (const part of [0, 1]) node.sequencer.submit(other.proof(0, part, `e${part}`));
+  offer(node, miner.proof(0, 0, 'aa'));
+  offer(node, miner.proof(0, 0, 'cc'));
+  offer(node, miner.proof(0, 1, 'dd'));
+  for (const part of [0, 1]) offer(node, other.proof(0, part, `e${part}`));
   await stopped;
   // The first proofs of the four parts, and not the second chance of the one that failed.
   expect(checked).not.toContain(0xcc);
@@ -114,22 +110,23 @@ test('nobody can make a network wait for a miner that is away by repeating what 
   node.onImpatience = () => {
     node.config.phaseTimeoutMs = 60_000;
   };
-  node.sequencer.submit(miner.enrol(0));
+  offer(node, miner.enrol(0));
   await node.left(0, 'enrol');
   expect(state.enrolWindow).toBe(1);
   offer(node, other.register());
-  node.sequencer.submit(miner.enrol(1));
+  offer(node, miner.enrol(1));
   await node.left(1, 'enrol');
 });
 
 test('a registration that is repeated is acknowledged where it stands', async () => {
   const node = start({ phaseTimeoutMs: 5 });
   const { miner, stranger } = node.network;
-  const first = node.sequencer.submit(stranger.register());
-  node.sequencer.submit(miner.enrol(0));
+  const first = await node.sequencer.submit(stranger.register());
+  offer(node, miner.enrol(0));
   await node.left(0, 'enrol');
   const { window, phase, index, messageHash } = first;
-  expect(node.sequencer.submit(stranger.register())).toMatchObject({ window, phase, index, messageHash });
+  const again = await node.sequencer.submit(stranger.register());
+  expect(again).toMatchObject({ window, phase, index, messageHash });
 });
 
 test('a window whose commitments are all rejected ends without waiting for what cannot be credited', async () => {
@@ -138,7 +135,7 @@ test('a window whose commitments are all rejected ends without waiting for what 
   for (const key of [KEYS.miner, KEYS.other])
     node.rejected.set(key.address as Hex, { code: 'POLICY_MISMATCH' });
   for (const phase of ['enrol', 'commit'] as const) {
-    for (const who of [miner, other]) node.sequencer.submit(who[phase](0));
+    for (const who of [miner, other]) offer(node, who[phase](0));
     await node.left(0, phase);
   }
   await node.done;

@@ -31,24 +31,24 @@ function refusal(action: () => unknown): GrailError {
 
 function expectRefused(message: Message, code: Code, details: Record<string, unknown> = {}): void {
   const before = network.state.size;
-  const { code: found, details: given } = refusal(() => network.submit(message));
+  const { code: found, details: given } = refusal(() => network.take(message));
   expect({ code: found, details: given }).toMatchObject({ code, details });
   expect(network.state.size).toBe(before);
 }
 
 /** Brings window 0 to a phase in which `miner` has delivered everything before and `other` only enrolled. */
 async function reach(phase: 'commit' | 'opening' | 'prove' | 'done'): Promise<void> {
-  network.submit(network.miner.enrol(0));
-  network.submit(network.other.enrol(0, 4));
+  network.take(network.miner.enrol(0));
+  network.take(network.other.enrol(0, 4));
   await network.close(0);
   if (phase === 'commit') return;
-  network.submit(network.miner.commit(0));
+  network.take(network.miner.commit(0));
   await network.close(0);
   if (phase === 'opening') return;
-  network.submit(network.miner.opening(0));
+  network.take(network.miner.opening(0));
   await network.close(0);
   if (phase === 'prove') return;
-  for (const part of [0, 1]) network.submit(network.miner.proof(0, part));
+  for (const part of [0, 1]) network.take(network.miner.proof(0, part));
   await network.close(0, { [KEYS.other.address]: { code: 'COMMIT_MISSING' } });
 }
 
@@ -89,20 +89,20 @@ describe('registration and enrolment', () => {
   });
 
   test('a key registered while a window enrols may enrol two windows later, and not before', async () => {
-    network.submit(network.stranger.register());
+    network.take(network.stranger.register());
     expectRefused(network.stranger.enrol(0), 'NOT_YET_ELIGIBLE', { eligibleFrom: 2, window: 0 });
     await network.close(0);
     expectRefused(network.stranger.enrol(1), 'NOT_YET_ELIGIBLE', { eligibleFrom: 2, window: 1 });
     for (const _ of ['commit', 'opening', 'prove']) await network.close(0);
     await network.close(1);
-    expect(network.submit(network.stranger.enrol(2))).toMatchObject({ phase: 'enrol', window: 2 });
+    expect(network.take(network.stranger.enrol(2))).toMatchObject({ phase: 'enrol', window: 2 });
   });
 
   test('registering again names the entry that registered the key, and adds none', () => {
-    const { index } = network.submit(network.stranger.register());
+    const { index } = network.take(network.stranger.register());
     expect(index).toBe(1);
-    expect(network.submit(network.stranger.register()).index).toBe(1);
-    expect(network.submit(network.miner.register()).index).toBe(0);
+    expect(network.take(network.stranger.register()).index).toBe(1);
+    expect(network.take(network.miner.register()).index).toBe(0);
     expect(network.ledger.size).toBe(2);
   });
 
@@ -117,12 +117,12 @@ describe('registration and enrolment', () => {
     expectRefused(network.other.enrol(4), 'COOLING_DOWN', { until: 4, window: 4 });
     expect(network.state.eligible()).toEqual([KEYS.miner.address]);
     await network.close(4);
-    expect(network.submit(network.other.enrol(5))).toMatchObject({ window: 5 });
+    expect(network.take(network.other.enrol(5))).toMatchObject({ window: 5 });
   });
 
   test('more slots than genesis allows are refused', () => {
     expectRefused(network.miner.enrol(0, 9), 'SLOTS_INVALID', { got: 9 });
-    expect(network.submit(network.miner.enrol(0, 8)).index).toBe(1);
+    expect(network.take(network.miner.enrol(0, 8)).index).toBe(1);
   });
 
   test('slots that are not whole groups are refused', () => {
@@ -141,7 +141,7 @@ describe('registration and enrolment', () => {
 describe('phases', () => {
   test('a message for a window or phase that has not begun is told to wait', async () => {
     expectRefused(network.miner.enrol(1), 'PHASE_NOT_OPEN', { window: 1, got: null });
-    network.submit(network.miner.enrol(0));
+    network.take(network.miner.enrol(0));
     expectRefused(network.miner.commit(0), 'PHASE_NOT_OPEN', { expected: 'commit', got: 'enrol' });
     await network.close(0);
     expectRefused(network.miner.opening(0), 'PHASE_NOT_OPEN', { expected: 'opening', got: 'commit' });
@@ -152,10 +152,10 @@ describe('phases', () => {
     const late = [network.miner.enrol(0, 3)];
     await reach('commit');
     for (const message of late) expectRefused(message, 'PHASE_CLOSED', { expected: 'enrol', got: 'commit' });
-    network.submit(network.miner.commit(0));
+    network.take(network.miner.commit(0));
     await network.close(0);
     expectRefused(network.other.commit(0), 'PHASE_CLOSED', { expected: 'commit', got: 'opening' });
-    network.submit(network.miner.opening(0));
+    network.take(network.miner.opening(0));
     await network.close(0);
     expectRefused(network.miner.opening(0), 'PHASE_CLOSED', { expected: 'opening', got: 'prove' });
     await network.close(0, { [KEYS.miner.address]: { code: 'PROOF_MISSING' } });
@@ -172,34 +172,34 @@ describe('phases', () => {
 
   test('windows overlap: one enrols while the window before commits', async () => {
     await reach('commit');
-    expect(network.submit(network.miner.enrol(1)).window).toBe(1);
-    expect(network.submit(network.miner.commit(0)).window).toBe(0);
+    expect(network.take(network.miner.enrol(1)).window).toBe(1);
+    expect(network.take(network.miner.commit(0)).window).toBe(0);
   });
 
   test('pending names the miners that a phase waits for', async () => {
     const pending = () => network.state.pending(network.state.window(0)!);
     const both = [KEYS.miner.address, KEYS.other.address].sort();
     expect(pending()).toEqual(both);
-    network.submit(network.miner.enrol(0));
+    network.take(network.miner.enrol(0));
     expect(pending()).toEqual([KEYS.other.address]);
-    network.submit(network.other.enrol(0));
+    network.take(network.other.enrol(0));
     await network.close(0);
     expect(pending()).toEqual(both);
-    network.submit(network.miner.commit(0));
+    network.take(network.miner.commit(0));
     await network.close(0);
     expect(pending()).toEqual([KEYS.miner.address]);
-    network.submit(network.miner.opening(0));
+    network.take(network.miner.opening(0));
     await network.close(0);
-    network.submit(network.miner.proof(0, 1));
+    network.take(network.miner.proof(0, 1));
     expect(pending()).toEqual([KEYS.miner.address]);
-    network.submit(network.miner.proof(0, 0));
+    network.take(network.miner.proof(0, 0));
     expect(pending()).toEqual([]);
   });
 });
 
 describe('commitments', () => {
   test('a miner that did not enrol may not commit', async () => {
-    network.submit(network.miner.enrol(0));
+    network.take(network.miner.enrol(0));
     await network.close(0);
     expectRefused(network.other.commit(0), 'NOT_ENROLLED', { miner: KEYS.other.address, window: 0 });
   });
@@ -256,14 +256,14 @@ describe('openings', () => {
     const hex = (value: bigint): Hex => `0x${value.toString(16).padStart(64, '0')}`;
     const opening = (value: bigint) => network.miner.opening(0, { traceDigests: [digest!, hex(value)] });
     expectRefused(opening(FIELD_ORDER), 'OPENING_SHAPE', { got: hex(FIELD_ORDER) });
-    expect(network.submit(opening(FIELD_ORDER - 1n)).phase).toBe('opening');
+    expect(network.take(opening(FIELD_ORDER - 1n)).phase).toBe('opening');
   });
 
   test('−128 is refused wherever it stands, −127 is taken', async () => {
     await reach('opening');
     const observations: Hex = `0x${'81'.repeat(31)}80`;
     expectRefused(network.miner.opening(0, { observations }), 'INT8_RANGE', { got: -128, at: 31 });
-    expect(network.submit(network.miner.opening(0, { observations: `0x${'81'.repeat(32)}` })).phase).toBe(
+    expect(network.take(network.miner.opening(0, { observations: `0x${'81'.repeat(32)}` })).phase).toBe(
       'opening',
     );
   });
@@ -287,24 +287,24 @@ describe('proofs', () => {
 
   test('a part may be proven twice, not three times', async () => {
     await reach('prove');
-    network.submit(network.miner.proof(0, 0, '01'));
-    const second = network.submit(network.miner.proof(0, 0, '02'));
+    network.take(network.miner.proof(0, 0, '01'));
+    const second = network.take(network.miner.proof(0, 0, '02'));
     expectRefused(network.miner.proof(0, 0, '03'), 'TOO_MANY_REQUESTS', { part: 0 });
-    expect(network.submit(network.miner.proof(0, 0, '02')).index).toBe(second.index);
-    expect(network.submit(network.miner.proof(0, 1, '03')).phase).toBe('prove');
+    expect(network.take(network.miner.proof(0, 0, '02')).index).toBe(second.index);
+    expect(network.take(network.miner.proof(0, 1, '03')).phase).toBe('prove');
   });
 });
 
 describe('equivocation', () => {
   test('the same message again gives the first entry, and adds none', async () => {
     for (const phase of ['enrol', 'commit', 'opening'] as const) {
-      const first = network.submit(network.miner[phase](0));
-      expect(network.submit(network.miner[phase](0)).index).toBe(first.index);
+      const first = network.take(network.miner[phase](0));
+      expect(network.take(network.miner[phase](0)).index).toBe(first.index);
       await network.close(0);
     }
-    const first = network.submit(network.miner.proof(0, 0));
+    const first = network.take(network.miner.proof(0, 0));
     const size = network.ledger.size;
-    expect(network.submit(network.miner.proof(0, 0)).index).toBe(first.index);
+    expect(network.take(network.miner.proof(0, 0)).index).toBe(first.index);
     expect(network.ledger.size).toBe(size);
   });
 
@@ -319,12 +319,12 @@ describe('equivocation', () => {
         ),
       }[phase];
       const [first, second, third] = messages as [Message, Message, Message];
-      const kept = network.submit(first);
-      const evidence = network.submit(second);
+      const kept = network.take(first);
+      const evidence = network.take(second);
       expect(evidence.index).toBe(kept.index + 1);
       expectRefused(third, 'EQUIVOCATION', { type: phase });
-      expect(network.submit(first).index).toBe(kept.index);
-      expect(network.submit(second).index).toBe(evidence.index);
+      expect(network.take(first).index).toBe(kept.index);
+      expect(network.take(second).index).toBe(evidence.index);
       const posted = network.state.window(0)![name];
       expect(posted.countedOf(KEYS.other.address)).toBeUndefined();
       expect(posted.miners()).toContain(KEYS.other.address);
@@ -332,35 +332,35 @@ describe('equivocation', () => {
       // The next phase is reached by a network in which the phase was clean.
       network.remove();
       network = new TestNetwork();
-      network.submit(network.other.enrol(0));
+      network.take(network.other.enrol(0));
       await network.close(0);
       if (phase === 'enrol') continue;
-      network.submit(network.other.commit(0));
+      network.take(network.other.commit(0));
       await network.close(0);
     }
   });
 
   test('a miner with two enrolments is not enrolled', async () => {
-    network.submit(network.miner.enrol(0, 1));
-    network.submit(network.miner.enrol(0, 2));
+    network.take(network.miner.enrol(0, 1));
+    network.take(network.miner.enrol(0, 2));
     await network.close(0);
     expectRefused(network.miner.commit(0), 'NOT_ENROLLED');
   });
 
   test('a miner with two commitments has nothing to open', async () => {
     await reach('commit');
-    network.submit(network.miner.commit(0));
-    network.submit(network.miner.commit(0, { commitRoot: named('others') }));
+    network.take(network.miner.commit(0));
+    network.take(network.miner.commit(0, { commitRoot: named('others') }));
     await network.close(0);
     expectRefused(network.miner.opening(0), 'COMMIT_MISSING');
   });
 
   test('it is decided by order: phase roots do not hold what does not count', async () => {
-    network.submit(network.other.enrol(0));
+    network.take(network.other.enrol(0));
     const alone = network.state.openBody(new Uint8Array(32)).enrolRoot;
-    network.submit(network.miner.enrol(0, 1));
+    network.take(network.miner.enrol(0, 1));
     expect(network.state.openBody(new Uint8Array(32)).enrolRoot).not.toBe(alone);
-    network.submit(network.miner.enrol(0, 2));
+    network.take(network.miner.enrol(0, 2));
     expect(network.state.openBody(new Uint8Array(32)).enrolRoot).toBe(alone);
   });
 });
@@ -450,7 +450,7 @@ describe('replaying a ledger', () => {
     network.closing({ ...body, ...changes });
 
   test('every member of an altered open entry is noticed', async () => {
-    network.submit(network.miner.enrol(0));
+    network.take(network.miner.enrol(0));
     const body = (await network.closer(0)) as OpenBody;
     expectInvalid(altered(body, { beacon0: named('x') }), 'BEACON_INVALID');
     expectInvalid(altered(body, { enrolRoot: named('x') }));
@@ -467,7 +467,7 @@ describe('replaying a ledger', () => {
 
   test('every member of an altered challenge entry is noticed', async () => {
     await reach('commit');
-    network.submit(network.miner.commit(0));
+    network.take(network.miner.commit(0));
     const body = await network.closer(0);
     expectInvalid(altered(body, { beacon1: named('x') } as Partial<CloserBody>), 'BEACON_INVALID');
     expectInvalid(altered(body, { commitRoot: named('x') } as Partial<CloserBody>));
@@ -476,7 +476,7 @@ describe('replaying a ledger', () => {
 
   test('every member of an altered fold entry is noticed, but for the digest that needs the policy', async () => {
     await reach('opening');
-    network.submit(network.miner.opening(0));
+    network.take(network.miner.opening(0));
     const body = (await network.closer(0)) as FoldBody;
     expectInvalid(altered(body, { openingsRoot: named('x') }));
     expectInvalid(altered(body, { rho: named('x') }));
@@ -485,7 +485,7 @@ describe('replaying a ledger', () => {
 
   test('every member of an altered verdict that the rules give is noticed', async () => {
     await reach('prove');
-    for (const part of [0, 1]) network.submit(network.miner.proof(0, part));
+    for (const part of [0, 1]) network.take(network.miner.proof(0, part));
     const body = (await network.closer(0)) as VerdictBody;
     const [first, second] = body.results as [VerdictBody['results'][0], VerdictBody['results'][0]];
     const update = (changes: Partial<VerdictBody['update']>) =>
@@ -518,7 +518,7 @@ describe('replaying a ledger', () => {
 describe('credits', () => {
   test('a rejected miner is credited nothing, and its slots still count in the sum', async () => {
     await reach('prove');
-    for (const part of [0, 1]) network.submit(network.miner.proof(0, part));
+    for (const part of [0, 1]) network.take(network.miner.proof(0, part));
     const body = await network.close(0, { [KEYS.other.address]: { code: 'COMMIT_MISSING' } });
     const credits = (body as VerdictBody).results.map(({ miner, credit }) => [miner, credit]);
     // rate · n = 200 is less than ⌊1000 · 2 / 6⌋ = 333.
