@@ -9,6 +9,7 @@ const TROUBLES = {
   unopened: 'it cannot be opened: see that its folder is there and may be used',
   busy: 'another process holds it: end that one',
   tooMany: 'too many files are open: raise the limit (ulimit -n)',
+  tooLarge: 'it would be larger than this process may write: raise the limit (ulimit -f)',
 } as const;
 
 type DiskTrouble = keyof typeof TROUBLES;
@@ -23,6 +24,7 @@ const SYSTEM_CODES: Readonly<Record<string, DiskTrouble>> = {
   EIO: 'broken',
   EMFILE: 'tooMany',
   ENFILE: 'tooMany',
+  EFBIG: 'tooLarge',
 };
 
 /** SQLite's primary result codes (sqlite.org/rescode.html) that say the disk or another process is at fault, not the bytes. */
