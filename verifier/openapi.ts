@@ -64,6 +64,9 @@ function success(answer: string): Schema {
       content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } },
     };
   }
+  if (answer === 'metrics') {
+    return { description: 'the metrics', content: { 'text/plain': { schema: { type: 'string' } } } };
+  }
   const schema = answer === 'openapi' ? { type: 'object' } : reference(answer);
   return { description: 'success', content: { 'application/json': { schema } } };
 }

@@ -17,30 +17,33 @@ import {
 import { toHex } from '../src/protocol/bytes.ts';
 import type { Code } from '../src/protocol/codes.ts';
 import { GrailError } from '../src/protocol/errors.ts';
-import { messageSchema, parseMessage } from '../src/protocol/messages.ts';
-import { acknowledgementSchema, receiptSchema } from '../src/protocol/wire.ts';
+import { type Message, messageSchema, parseMessage } from '../src/protocol/messages.ts';
+import { type Acknowledgement, acknowledgementSchema, receiptSchema } from '../src/protocol/wire.ts';
 import type { BlobStore } from '../src/storage/blobs.ts';
 import { type GatewayLimits, PAGE_ENTRIES } from './limits.ts';
+import type { LedgerMetrics } from './metrics/ledger.ts';
+import { OPERATOR_ROUTES, type OperatorContext } from './operator-routes.ts';
 import type { SequencerView } from './types.ts';
 
 /** What routes answer from. */
-export interface RouteContext {
+export interface RouteContext extends OperatorContext {
   readonly sequencer: SequencerView;
   readonly blobs: BlobStore;
   readonly limits: GatewayLimits;
-  /** False while the gateway stops. */
-  readonly ready: () => boolean;
   readonly openapi: () => unknown;
+  /** Takes a message to the sequencer, on behalf of the address that sent it. */
+  readonly submit: (message: Message) => Promise<Acknowledgement>;
 }
 
-/** A success: a value to be sent as JSON, JSON text that is ready, or bytes under the hash that names them. */
+/** A success: a value to be sent as JSON, JSON text that is ready, bytes under the hash that names them, or metrics. */
 export type Answer =
   | { readonly kind: 'json'; readonly value: unknown }
   | { readonly kind: 'text'; readonly json: string }
-  | { readonly kind: 'blob'; readonly hash: string; readonly bytes: Uint8Array };
+  | { readonly kind: 'blob'; readonly hash: string; readonly bytes: Uint8Array }
+  | { readonly kind: 'metrics'; readonly text: string };
 
 /** One route: how it is called, what it takes and gives, and what it does. The OpenAPI document is made from these. */
-export interface Route {
+export interface Route<Context = RouteContext> {
   readonly method: 'get' | 'post';
   /** With express's `:name` for parameters. */
   readonly path: string;
@@ -49,11 +52,11 @@ export interface Route {
   readonly query?: z.ZodObject;
   /** The component that the body must be. */
   readonly body?: string;
-  /** The component that it answers, or `blob`, or `openapi`. */
+  /** The component that it answers, or `blob`, `openapi` or `metrics`. */
   readonly answer: string;
   /** Codes besides BAD_REQUEST, TOO_MANY_REQUESTS and INTERNAL. */
   readonly codes: readonly Code[];
-  readonly handle: (context: RouteContext, input: Input) => Answer | Promise<Answer>;
+  readonly handle: (context: Context, input: Input) => Answer | Promise<Answer>;
 }
 
 interface Input {
@@ -133,7 +136,7 @@ export const ROUTES: readonly Route[] = [
     summary: 'The newest signed tree head',
     answer: 'TreeHead',
     codes: [],
-    handle: ({ sequencer }): Answer => json(sequencer.head() satisfies TreeHead),
+    handle: async ({ sequencer }) => json((await sequencer.head()) satisfies TreeHead),
   },
   {
     method: 'get',
@@ -239,7 +242,10 @@ export const ROUTES: readonly Route[] = [
       'STOPPED',
     ],
     // Shape first: garbage reaches neither the rules nor anyone's log.
-    handle: async ({ sequencer }, { body }) => json(await sequencer.submit(parseMessage(body))),
+    handle: async ({ submit, metrics }, { body }) => {
+      const message = readable(body, metrics.ledger);
+      return json(await metrics.ledger.message(message.type, () => submit(message)));
+    },
   },
   {
     method: 'get',
@@ -261,26 +267,18 @@ export const ROUTES: readonly Route[] = [
     codes: [],
     handle: ({ openapi }) => json(openapi()),
   },
-  {
-    method: 'get',
-    path: '/healthz',
-    summary: 'Whether the process answers',
-    answer: 'Health',
-    codes: [],
-    handle: () => json({ ok: true }),
-  },
-  {
-    method: 'get',
-    path: '/readyz',
-    summary: 'Whether it takes requests; STOPPED while it stops',
-    answer: 'Ready',
-    codes: ['STOPPED'],
-    handle: ({ sequencer, ready }) => {
-      if (!ready()) throw new GrailError('STOPPED', 'this verifier is stopping: try again soon');
-      return json({ ready: true, size: sequencer.ledger.size });
-    },
-  },
+  ...OPERATOR_ROUTES,
 ];
+
+/** @throws GrailError BAD_REQUEST, which is counted */
+function readable(body: unknown, metrics: LedgerMetrics): Message {
+  try {
+    return parseMessage(body);
+  } catch (error) {
+    metrics.unreadable(error);
+    throw error;
+  }
+}
 
 function checkSize(ledger: Ledger, size: number): void {
   if (size <= ledger.size) return;

@@ -96,5 +96,14 @@ export const statusSchema = z.strictObject({
     .readonly(),
 });
 
+/** GET /healthz: the process can do its work. Where it never will again, it answers NOT_READY. */
 export const healthSchema = z.strictObject({ ok: z.literal(true) });
-export const readySchema = z.strictObject({ ready: z.literal(true), size: count });
+
+/** What /readyz looks at; in an answer that is NOT_READY these are the `checks` of its details. */
+export const checksSchema = z
+  .array(z.strictObject({ check: z.string().max(64), ok: z.boolean(), detail: z.string().max(256) }))
+  .max(64)
+  .readonly();
+
+/** GET /readyz: the process can serve now. */
+export const readySchema = z.strictObject({ ready: z.literal(true), checks: checksSchema });

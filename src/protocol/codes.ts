@@ -267,6 +267,11 @@ export const CODES = {
     status: 503,
     doc: 'Another process has taken over what this one was the only writer of.',
   },
+  NOT_READY: {
+    fault: 'retry',
+    status: 503,
+    doc: 'The process cannot serve now; `checks` of the details say why.',
+  },
   JOB_FAILED: {
     fault: 'retry',
     status: 500,

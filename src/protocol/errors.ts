@@ -28,6 +28,23 @@ export class GrailError extends Error {
   }
 }
 
+/** Anything thrown, as the error it is or as INTERNAL with the stack. */
+export function codedError(error: unknown): GrailError {
+  if (error instanceof GrailError) return error;
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return new GrailError('INTERNAL', text, {}, { cause: error });
+}
+
+/** The error that another thread or process of this program sent as JSON; an unknown code becomes INTERNAL. */
+export function revivedError(value: {
+  readonly code: string;
+  readonly message: string;
+  readonly details: object;
+}): GrailError {
+  const code = Object.hasOwn(CODES, value.code) ? (value.code as Code) : 'INTERNAL';
+  return new GrailError(code, value.message, value.details as Details);
+}
+
 /** A failed check in a verdict: which rule, where, what was expected and what came. It stands in the ledger as it is. */
 export interface Rejection {
   readonly code: Code;

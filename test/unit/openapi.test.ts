@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CODES } from '../../src/protocol/codes.ts';
 import { createApp } from '../../verifier/app.ts';
+import { HealthChecks } from '../../verifier/health.ts';
 import { DEFAULT_LIMITS } from '../../verifier/limits.ts';
+import { createMetrics } from '../../verifier/metrics/index.ts';
 import { openApiDocument, templated } from '../../verifier/openapi.ts';
 import { TokenBuckets } from '../../verifier/rates.ts';
 import { KeptLog } from '../helpers/gateway.ts';
@@ -47,7 +49,12 @@ describe('the OpenAPI document', () => {
     const now = () => 0;
     const requests = new TokenBuckets({ perSecond: 1, burst: 1 }, 1, now);
     const parts = { sequencer: network, blobs: network.blobs, limits: DEFAULT_LIMITS, log, now, requests };
-    const app = createApp({ ...parts, ready: () => true });
+    const app = createApp({
+      ...parts,
+      answerBytes: requests,
+      metrics: createMetrics(),
+      health: new HealthChecks(),
+    });
     const stack = app.router.stack as unknown as {
       route?: { path: string; methods: Record<string, boolean> };
     }[];
