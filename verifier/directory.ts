@@ -3,9 +3,10 @@ import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { openLedger, openLedgerReadOnly } from '../src/ledger/log.ts';
-import { type Genesis, hash32Schema } from '../src/params/genesis.ts';
+import { type Genesis, hash32Schema, parseGenesis } from '../src/params/genesis.ts';
 import { writeKeyFile } from '../src/proofs/key-file.ts';
 import { fromHex, toHex } from '../src/protocol/bytes.ts';
+import { canonicalBytes } from '../src/protocol/canonical.ts';
 import { GrailError } from '../src/protocol/errors.ts';
 import { genesisOf } from '../src/replica/genesis-of.ts';
 import { NetworkState } from '../src/replica/state.ts';
@@ -26,7 +27,7 @@ export interface OperatorSecrets {
 
 /**
  * A network's folder: `ledger.sqlite` and `blobs/` are the network; `keys/` the key file of a ceremony, where there was one;
- * `operator.json` the secrets of a devnet's operator; `trainer/` a cache of trainer states that a replay can make again.
+ * `operator.json` the secrets of a devnet's operator, `genesis.json` its genesis; `trainer/` a cache of trainer states that a replay can make again.
  */
 export class NetworkDirectory {
   readonly path: string;
@@ -43,7 +44,7 @@ export class NetworkDirectory {
 
   /** Whether a network is here. */
   get exists(): boolean {
-    return existsSync(this.ledgerPath) && existsSync(this.#operatorPath);
+    return existsSync(this.ledgerPath) && this.hasSecrets;
   }
 
   /** Where the network's own key files are. */
@@ -59,29 +60,51 @@ export class NetworkDirectory {
     return join(this.path, 'trainer');
   }
 
+  /** Whether the secrets of an operator are here. */
+  get hasSecrets(): boolean {
+    return existsSync(this.#operatorPath);
+  }
+
+  get #genesisPath(): string {
+    return join(this.path, 'genesis.json');
+  }
+
   /** Writes a new network here. A kill in the middle leaves a folder in which it can be done again. */
   async create(devnet: Devnet): Promise<void> {
     await mkdir(this.path, { recursive: true });
     await this.blobs.put(devnet.anchor);
-    if (devnet.keyFile !== null) {
-      await mkdir(this.keysPath, { recursive: true });
-      await writeKeyFile(join(this.keysPath, `${devnet.keyFile.circuit}.json`), devnet.keyFile);
-    }
     const ledger = openLedger(this.ledgerPath, devnet.genesisHash);
     try {
       if (ledger.size === 0) ledger.append(NetworkState.genesisEntry(devnet.genesis));
     } finally {
       ledger.close();
     }
+    await this.createSecrets(devnet);
+  }
+
+  /** Writes what of a new network is in no ledger: its genesis to show, its key file, and last the operator's secrets. */
+  async createSecrets(devnet: Devnet): Promise<void> {
+    await mkdir(this.path, { recursive: true });
+    if (devnet.keyFile !== null) {
+      await mkdir(this.keysPath, { recursive: true });
+      await writeKeyFile(join(this.keysPath, `${devnet.keyFile.circuit}.json`), devnet.keyFile);
+    }
+    await writeFile(this.#genesisPath, canonicalBytes(devnet.genesis), { flush: true });
     const secrets: z.input<typeof operatorSchema> = {
       warning: 'insecure-dev: keys of a development network, in clear. Never use them elsewhere.',
       verifierKey: toHex(devnet.verifierKey),
       beaconSecrets: [toHex(devnet.beaconSecrets[0]), toHex(devnet.beaconSecrets[1])],
     };
     const staged = `${this.#operatorPath}.new`;
-    await writeFile(staged, `${JSON.stringify(secrets, null, 2)}\n`, { mode: 0o600 });
+    await writeFile(staged, `${JSON.stringify(secrets, null, 2)}\n`, { mode: 0o600, flush: true });
     await chmod(staged, 0o600);
     await rename(staged, this.#operatorPath);
+  }
+
+  /** The genesis that `createSecrets` wrote, or null. @throws GrailError GENESIS_INVALID */
+  async writtenGenesis(): Promise<Genesis | null> {
+    if (!existsSync(this.#genesisPath)) return null;
+    return parseGenesis(parseJson(await readFile(this.#genesisPath, 'utf8')));
   }
 
   /** The network's genesis. @throws GrailError LEDGER_CORRUPT, GENESIS_INVALID */

@@ -1,9 +1,9 @@
-import { GrailError } from '../protocol/errors.ts';
-import type { LedgerBatch, LedgerWriter } from '../storage/ledger-database.ts';
-import { untilStored } from '../storage/retry.ts';
-import type { LedgerEntry } from './entry.ts';
-import type { TreeHead } from './head.ts';
-import type { Ledger } from './log.ts';
+import type { LedgerEntry } from '../src/ledger/entry.ts';
+import type { TreeHead } from '../src/ledger/head.ts';
+import type { Ledger } from '../src/ledger/log.ts';
+import { GrailError } from '../src/protocol/errors.ts';
+import type { LedgerBatch, LedgerWriter } from '../src/storage/ledger-database.ts';
+import { untilStored } from '../src/storage/retry.ts';
 
 /** Entries and bytes of one transaction. */
 const BATCH_ENTRIES = 1_024;

@@ -1,20 +1,18 @@
 import type { LedgerEntry } from '../src/ledger/entry.ts';
 import type { TreeHead } from '../src/ledger/head.ts';
-import { Journal } from '../src/ledger/journal.ts';
 import type { Ledger } from '../src/ledger/log.ts';
 import type { Policy } from '../src/policy/architecture.ts';
 import { foldDigest, foldPolicy } from '../src/proofs/fold.ts';
 import type { Beacon } from '../src/protocol/beacon.ts';
 import { type Hex, toHex } from '../src/protocol/bytes.ts';
 import { describeRejection, GrailError } from '../src/protocol/errors.ts';
-import { sha256 } from '../src/protocol/hash.ts';
 import type { Identity } from '../src/protocol/identity.ts';
 import { type Message, messageDigest, parseMessage } from '../src/protocol/messages.ts';
 import { CLOSERS, type Phase } from '../src/protocol/phases.ts';
 import type { Acknowledgement, Receipt } from '../src/protocol/wire.ts';
 import { place, precheck } from '../src/replica/admission.ts';
 import type { CloserBody, VerdictBody } from '../src/replica/bodies.ts';
-import { KEPT_POLICIES, type WindowInput, type WindowWork } from '../src/replica/judge.ts';
+import { KEPT_POLICIES } from '../src/replica/judge.ts';
 import { enrolled, type NetworkState } from '../src/replica/state.ts';
 import { assembleVerdict, type CheckProofs } from '../src/replica/verdict.ts';
 import type { WindowState } from '../src/replica/window.ts';
@@ -23,19 +21,15 @@ import type { BlobStore } from '../src/storage/blobs.ts';
 import type { LedgerBatch, LedgerWriter } from '../src/storage/ledger-database.ts';
 import { untilStored } from '../src/storage/retry.ts';
 import { Attestor } from './attestor.ts';
+import { CheckedProofs } from './checked-proofs.ts';
 import type { VerifierConfig } from './config.ts';
+import { Journal } from './journal.ts';
 import type { Log } from './log.ts';
+import type { VerifierMetrics } from './metrics/index.ts';
 import { networkStatus } from './network-status.ts';
 import { PhaseTimers } from './phase-timers.ts';
 import type { NetworkStatus, SequencerView, VerifierEvent } from './types.ts';
-
-/** Who replays, checks and trains for the sequencer. */
-export interface WindowJudge {
-  /** Judges a window; windows are given in order. */
-  process(input: WindowInput): Promise<WindowWork>;
-  /** Mean return of a policy over fresh episodes. */
-  evaluate(policy: Policy, episodes: number): Promise<number>;
-}
+import { type WindowJudge, WindowOutcomes } from './window-outcomes.ts';
 
 /** What a sequencer works with. */
 export interface SequencerParts {
@@ -54,14 +48,7 @@ export interface SequencerParts {
   readonly policies: Map<number, Policy>;
   readonly config: VerifierConfig;
   readonly log: Log;
-}
-
-/** What the window's work gave, and the mean return of the policy it made over fresh episodes (null: not measured). */
-interface WindowOutcome {
-  readonly work: WindowWork;
-  readonly evaluation: number | null;
-  /** Seconds that replay and training took, with the wait for the thread. */
-  readonly seconds: number;
+  readonly metrics: Pick<VerifierMetrics, 'ledger' | 'work' | 'queues'>;
 }
 
 /** How long a phase still waits for miners that are rejected already: they may want to hear what else they did wrong. */
@@ -87,14 +74,12 @@ export class Sequencer implements SequencerView {
   readonly #journal: Journal;
   readonly #attestor: Attestor;
   readonly #listeners = new Set<(event: VerifierEvent) => void>();
-  readonly #outcomes = new Map<number, Promise<WindowOutcome>>();
+  readonly #outcomes: WindowOutcomes;
   /** Time of phases, by `window phase`. */
   readonly #timers = new PhaseTimers(() => this.#advance());
   /** Miners that a closing enrol phase waits for; one that let a phase expire is dropped until it sends something. */
   readonly #expected = new Set<Hex>();
-  /** Miners whose commitment the judge has rejected, by window: they cannot be credited, so nobody waits long for them. */
-  readonly #rejected = new Map<number, ReadonlySet<Hex>>();
-  readonly #checkedProofs = new Map<string, GrailError | null>();
+  readonly #proofs: CheckedProofs;
   readonly #policies: Map<number, Policy>;
   readonly #stop = new AbortController();
   #running: Promise<void> | null = null;
@@ -112,10 +97,27 @@ export class Sequencer implements SequencerView {
     this.#journal = new Journal({
       ledger: parts.ledger,
       writer: parts.writer,
-      onDurable: (batch) => this.#durable(batch),
+      onDurable: (batch, seconds) => {
+        parts.metrics.ledger.appended(batch.entries.length, seconds);
+        this.#durable(batch);
+      },
       onTrouble: (trouble) => this.#troubled(trouble),
       onFatal: (error) => this.#failure?.(error),
     });
+    parts.metrics.queues.watchItems('entriesPending', {
+      depth: () => this.#journal.pending,
+      limit: MOST_PENDING,
+    });
+    this.#outcomes = new WindowOutcomes({
+      judge: parts.judge,
+      evaluationEpisodes: parts.config.evaluationEpisodes,
+      metrics: parts.metrics.work,
+      onJudged: () => this.#advance(),
+      onFailed: (error) => {
+        if (!this.#stopped) this.#failure?.(error);
+      },
+    });
+    this.#proofs = new CheckedProofs(parts.checkProofs, parts.metrics.work, this.#stop.signal);
     for (const miner of this.state.miners.keys()) this.#expected.add(miner);
     this.#signLast();
     const { windows } = parts.config;
@@ -160,8 +162,7 @@ export class Sequencer implements SequencerView {
   async stop(): Promise<void> {
     this.#stop.abort();
     this.#timers.clear();
-    await this.#running?.catch(() => {});
-    await this.#journal.close(STOP_MS);
+    await Promise.all([this.#running?.catch(() => {}), this.#journal.close(STOP_MS)]);
   }
 
   /** Takes up windows that were challenged before a restart. */
@@ -177,7 +178,7 @@ export class Sequencer implements SequencerView {
     if (this.#finished) return;
     for (let window = this.state.nextVerdict; window <= this.state.enrolWindow; window++) {
       const state = this.state.window(window);
-      if (state?.challenge) this.#judge(state);
+      if (state?.challenge) this.#outcomes.start(windowInput(state));
     }
   }
 
@@ -286,7 +287,7 @@ export class Sequencer implements SequencerView {
     });
   }
 
-  head(): TreeHead {
+  async head(): Promise<TreeHead> {
     return this.ledger.heads().at(-1) ?? this.#attestor.head(0, 'genesis');
   }
 
@@ -348,8 +349,7 @@ export class Sequencer implements SequencerView {
     if (nobody || (pending.length > 0 && !this.#timers.expired(key))) {
       // What nobody can deliver is not late.
       if (this.#journal.trouble === null) this.#timers.start(key, this.#parts.config.phaseTimeoutMs);
-      const rejected = this.#rejected.get(window.window);
-      if (nobody || !pending.every((miner) => rejected?.has(miner))) return false;
+      if (nobody || !pending.every((miner) => this.#outcomes.rejected(window.window, miner))) return false;
       // Only miners that cannot be credited any more are missing.
       if (!this.#timers.expired(`${key} rejected`)) {
         this.#timers.start(`${key} rejected`, Math.min(REJECTED_GRACE_MS, this.#parts.config.phaseTimeoutMs));
@@ -367,7 +367,7 @@ export class Sequencer implements SequencerView {
     // Nothing may be awaited from the body to its entry: it speaks of every entry before it, and one that came between
     // would stand in the ledger for ever, before a closer that contradicts it.
     this.#close(window.window, phase, this.#body(window, phase, beacon));
-    if (phase === 'commit') this.#judge(window);
+    if (phase === 'commit') this.#outcomes.start(windowInput(window));
     return true;
   }
 
@@ -427,39 +427,6 @@ export class Sequencer implements SequencerView {
     return this.#policies.get(window.open!.policyVersion)!;
   }
 
-  /** Starts replay and training of a challenged window; openings and proofs come meanwhile. */
-  #judge(window: WindowState): void {
-    const { judge, config } = this.#parts;
-    const started = performance.now();
-    const outcome = (async (): Promise<WindowOutcome> => {
-      const work = await judge.process(windowInput(window));
-      const seconds = (performance.now() - started) / 1000;
-      const rejected = work.judgements.filter(({ rejection }) => rejection !== null);
-      this.#rejected.set(window.window, new Set(rejected.map(({ miner }) => miner)));
-      this.#advance();
-      const episodes = config.evaluationEpisodes;
-      const evaluation = episodes > 0 ? await judge.evaluate(work.policy, episodes) : null;
-      return { work, evaluation, seconds };
-    })();
-    this.#outcomes.set(window.window, outcome);
-    outcome.catch((error: Error) => {
-      if (!this.#stopped) this.#failure?.(error);
-    });
-  }
-
-  /** Checks a proof once, however often a verdict is assembled. */
-  #check: CheckProofs = async (proofs) => {
-    if (this.#stopped) throw new GrailError('STOPPED', 'this verifier is stopping');
-    const keyed = proofs.map((item) => ({
-      item,
-      key: `${toHex(sha256(item.proof))} ${item.publicSignals[0]} ${item.publicSignals[1]}`,
-    }));
-    const unchecked = keyed.filter(({ key }) => !this.#checkedProofs.has(key));
-    const errors = await this.#parts.checkProofs(unchecked.map(({ item }) => item));
-    for (const [i, { key }] of unchecked.entries()) this.#checkedProofs.set(key, errors[i]!);
-    return keyed.map(({ key }) => this.#checkedProofs.get(key)!);
-  };
-
   /** Tries until the storage takes it, as the journal does with entries. */
   #stored(action: () => Promise<void>): Promise<void> {
     const onTrouble = (trouble: GrailError | null) => this.#troubled(trouble);
@@ -467,14 +434,15 @@ export class Sequencer implements SequencerView {
   }
 
   async #publish(window: WindowState): Promise<boolean> {
-    const { blobs, keepTrainerState, log, config } = this.#parts;
-    const { work, evaluation, seconds } = await this.#outcomes.get(window.window)!;
+    const { blobs, keepTrainerState, log, config, metrics } = this.#parts;
+    const { work, evaluation, seconds } = await this.#outcomes.of(window.window);
+    const began = performance.now();
     let verdict: VerdictBody;
     let proofs: number;
     do {
       // A second proof may come while the first is checked: the verdict is that of all entries before it.
       proofs = countProofs(window);
-      verdict = await assembleVerdict(this.state, window, work, this.#policyOf(window), this.#check);
+      verdict = await assembleVerdict(this.state, window, work, this.#policyOf(window), this.#proofs.check);
       if (this.#stopped) return false;
       // From here to the entry nothing stops but a kill: a stored blob that no entry names would fail an audit.
       await this.#stored(async () => {
@@ -487,11 +455,11 @@ export class Sequencer implements SequencerView {
     this.#policies.delete(work.update.version - KEPT_POLICIES);
     if (config.windows !== null && window.window === config.windows - 1) this.#finished = true;
     if (config.goal !== null && evaluation !== null && evaluation >= config.goal) this.#finished = true;
-    this.#outcomes.delete(window.window);
-    this.#rejected.delete(window.window);
-    this.#checkedProofs.clear();
+    this.#outcomes.forget(window.window);
+    this.#proofs.clear();
     this.#close(window.window, 'prove', verdict);
     await this.#journal.durable();
+    metrics.work.windowWork('publish', (performance.now() - began) / 1000);
     if (evaluation !== null) {
       const { version } = work.update;
       this.#evaluation = { version, meanReturn: evaluation };

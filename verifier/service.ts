@@ -1,136 +1,249 @@
-import { loadBackend } from '../src/backends/index.ts';
+import { hostname } from 'node:os';
 import { type Ledger, openLedger } from '../src/ledger/log.ts';
-import type { Genesis } from '../src/params/genesis.ts';
+import { openMirror } from '../src/ledger/mirror.ts';
+import { genesisHash } from '../src/params/genesis.ts';
 import { type KeySources, loadNetworkKey } from '../src/proofs/network-key.ts';
-import { createVerifier } from '../src/proofs/verify.ts';
-import { LocalBeacon } from '../src/protocol/beacon.ts';
 import { toHex } from '../src/protocol/bytes.ts';
 import { GrailError } from '../src/protocol/errors.ts';
-import { Identity } from '../src/protocol/identity.ts';
-import { anchorDebt } from '../src/replica/anchor-debt.ts';
 import { genesisOf } from '../src/replica/genesis-of.ts';
-import { type JudgeStart, replayedStart, storedPolicies } from '../src/replica/load-judge.ts';
-import { NetworkState } from '../src/replica/state.ts';
-import { trainerStateRootOfBytes } from '../src/training/index.ts';
-import type { VerifierConfig } from './config.ts';
+import type { LedgerDatabase, LedgerWriter } from '../src/storage/ledger-database.ts';
+import type { JobKind } from './bus/bus.ts';
+import { Closers } from './closers.ts';
+import { ComputePool } from './compute/compute-pool.ts';
+import type { Role, VerifierConfig } from './config.ts';
 import type { NetworkDirectory } from './directory.ts';
 import { createGateway } from './gateway.ts';
-import { JudgeThread } from './judge-thread.ts';
+import { busCheck, HealthChecks, leaseCheck } from './health.ts';
+import { startJobWorkers } from './jobs/job-worker.ts';
 import type { Log } from './log.ts';
-import { Sequencer } from './sequencer.ts';
+import { createMetrics, observeBlobs, observeBus, observeDatabase, watchProcess } from './metrics/index.ts';
+import { startOperatorServer } from './operator-server.ts';
+import { EMBEDDED, openBlobs, openBus, openDatabase, type Places } from './roles/backends.ts';
+import type { RoleContext } from './roles/context.ts';
+import { startFollowing } from './roles/gateway.ts';
+import { makeSequencer } from './roles/sequencer.ts';
+import { openDesk } from './roles/sequencer-desk.ts';
+import type { Sequencer } from './sequencer.ts';
+import type { SequencerView } from './types.ts';
 
-/** A running verifier. */
+/** A running process of a verifier. */
 export interface Verifier {
+  /** Where it listens: a gateway for everybody, or health and metrics alone. */
   readonly url: string;
-  readonly sequencer: Sequencer;
-  /** Resolves when the run is over, rejects when it cannot go on. */
+  /** The one writer, where this process is it. */
+  readonly sequencer: Sequencer | null;
+  /** Resolves when the run is over, rejects when the process cannot go on. */
   readonly done: Promise<void>;
   stop(): Promise<void>;
 }
 
+export interface VerifierParts {
+  readonly log: Log;
+  /** Where keys come from. */
+  readonly artefacts?: KeySources;
+  /** A process of its own folder and bus unless given. */
+  readonly places?: Places;
+  /** Everything unless given. */
+  readonly role?: Role;
+  /** Gives up waiting: for a lease, for a database that is away. */
+  readonly signal?: AbortSignal;
+}
+
+/** What roles compute. */
+const JOBS: Record<Role, readonly JobKind[]> = {
+  all: ['replay', 'proofs', 'train', 'evaluate'],
+  sequencer: [],
+  gateway: [],
+  checker: ['replay', 'proofs', 'evaluate'],
+  trainer: ['train'],
+};
+
+/** How long computations that are under way may take when a process stops; then others do them. */
+const JOB_GRACE_MS = 2_000;
+
 /**
- * Starts the verifier of the network in a directory: replays its ledger, takes up where it ends, and listens.
- * @throws GrailError ALREADY_RUNNING, LEDGER_CORRUPT, LEDGER_INVALID, KEY_MISMATCH, KEY_INSECURE, WASM_NOT_PINNED
+ * Starts a process of a network's verifier. A sequencer replays the ledger and takes up where it ends; where the ledger is
+ * shared it first waits for the lease of the one before.
+ * @param directory the operator's secrets, and what is in no shared place
+ * @throws GrailError ALREADY_RUNNING, LEDGER_CORRUPT, LEDGER_INVALID, KEY_MISMATCH, KEY_INSECURE, GENESIS_MISMATCH,
+ *   STORAGE_UNAVAILABLE, USAGE
  */
 export async function startVerifier(
   directory: NetworkDirectory,
   config: VerifierConfig,
-  parts: { log: Log; artefacts?: KeySources },
+  parts: VerifierParts,
 ): Promise<Verifier> {
-  const { log } = parts;
-  const genesis = directory.genesis();
-  const secrets = await directory.secrets();
-  const identity = new Identity(secrets.verifierKey);
-  if (!genesis.verifiers.some(({ address }) => address === identity.address)) {
-    throw new GrailError('GENESIS_MISMATCH', 'the operator’s key is not a verifier of this network', {
-      got: identity.address,
-    });
-  }
-  const beacon = new LocalBeacon(secrets.beaconSecrets);
-  const ends = beacon.ends.map(toHex);
-  // Otherwise the first value that it draws would stand in the ledger for ever, and no rule would accept it.
-  if (ends.join() !== genesis.beacon.ends.join()) {
-    throw new GrailError('GENESIS_MISMATCH', 'the operator’s beacon secrets are not those of this network', {
-      expected: genesis.beacon.ends,
-      got: ends,
-    });
-  }
-  const { verificationKey } = await loadNetworkKey(genesis, {
-    keyFolder: directory.keysPath,
-    ...parts.artefacts,
-  });
-  const proofs = await createVerifier(verificationKey);
-
-  const state = new NetworkState(genesis);
-  const ledger = openLedger(directory.ledgerPath, state.genesisHash);
+  const { log, places = EMBEDDED, role = 'all' } = parts;
+  checkPlaces(role, places);
+  const closers = new Closers();
+  const stopping = new AbortController();
+  const signal = parts.signal ? AbortSignal.any([parts.signal, stopping.signal]) : stopping.signal;
+  const stop = async () => {
+    stopping.abort();
+    await closers.close();
+  };
   try {
-    genesisOf(ledger);
-    await directory.blobs.clearTemporary();
-    for (const { entry } of ledger.range()) state.apply(entry, { signatureChecked: true });
-    const start = await judgeStart(directory, genesis, state, ledger, log);
-    const judge = new JudgeThread(genesis, start);
-    const sequencer = new Sequencer({
-      state,
-      ledger,
-      writer: null,
-      identity,
-      beacon,
-      judge,
-      checkProofs: proofs.verifyMany,
-      blobs: directory.blobs,
-      keepTrainerState: (version, bytes) => directory.keepTrainerState(version, bytes),
-      policies: new Map(start.policies),
+    const metrics = createMetrics();
+    const health = new HealthChecks();
+    watchProcess(metrics, role);
+    metrics.watchHealth(health);
+    const opened = await openDatabase(places);
+    const database = opened === null ? null : observeDatabase(opened, metrics.storage);
+    if (database !== null) closers.add(() => database.close());
+    const serves = role === 'all' || role === 'gateway';
+    const operator = serves ? null : await startOperatorServer({ ...config, log, health, metrics });
+    if (operator !== null) closers.add(() => operator.stop());
+    const stores = await openBlobs(places, directory);
+    const ledger = await openRoleLedger(role, directory, config, { database, signal, log, health, closers });
+    const genesis = genesisOf(ledger.ledger);
+    const bus = observeBus(await openBus(places, genesis, `grail-${role}`, signal), metrics.work);
+    closers.add(() => bus.close());
+    if (places.bus !== null) health.register('bus', () => busCheck(bus));
+    const context: RoleContext = {
       config,
+      genesis,
+      blobs: observeBlobs(stores.blobs, metrics.storage),
+      work: stores.work,
+      bus,
       log,
+      metrics,
+      health,
+      closers,
+      signal,
+      keys: { keyFolder: directory.keysPath, ...parts.artefacts },
+    };
+    const fatal = Promise.withResolvers<never>();
+    fatal.promise.catch(() => {});
+    if (JOBS[role].length > 0) await startComputing(role, context);
+    let sequencer: Sequencer | null = null;
+    if (role === 'all' || role === 'sequencer') {
+      await directory.blobs.clearTemporary();
+      sequencer = await makeSequencer({
+        ...context,
+        directory,
+        ledger: ledger.ledger,
+        writer: ledger.writer,
+      });
+      const { stop: stopSequencer } = sequencer;
+      closers.add(stopSequencer.bind(sequencer));
+      if (places.bus !== null) {
+        const desk = openDesk(sequencer, bus);
+        closers.add(() => desk.close());
+      }
+    }
+    let url = operator?.url ?? '';
+    if (serves) {
+      const view = sequencer ?? startFollowing(context, ledger.mirror!, fatal.reject);
+      url = await startGateway(context, view);
+    }
+    log.info('listening', {
+      url,
+      role,
+      network: toHex(genesisHash(genesis)),
+      entries: ledger.ledger.size,
     });
-    const gateway = createGateway({
-      sequencer,
-      blobs: directory.blobs,
-      host: config.host,
-      port: config.port,
-      log,
-    });
-    const { url } = await gateway.start();
-    log.info('listening', { url, network: toHex(state.genesisHash), entries: ledger.size });
     if (genesis.insecureDev)
       log.warn('insecure-dev: keys and beacon of this network are for development only');
-    return {
-      url,
-      sequencer,
-      done: sequencer.run(),
-      async stop() {
-        await sequencer.stop();
-        await gateway.stop();
-        await judge.stop();
-        ledger.close();
-      },
-    };
+    const run = sequencer === null ? fatal.promise : Promise.race([sequencer.run(), fatal.promise]);
+    const done = run.catch((error: Error) => {
+      health.failed(error);
+      throw error;
+    });
+    done.catch(() => {});
+    return { url, sequencer, done, stop };
   } catch (error) {
-    ledger.close();
+    await stop();
     throw error;
   }
 }
 
-/** The judge's start at the newest verdict: from the store and the cached trainer state, or by replaying everything. */
-async function judgeStart(
-  directory: NetworkDirectory,
-  genesis: Genesis,
-  state: NetworkState,
-  ledger: Ledger,
-  log: Log,
-): Promise<JudgeStart> {
-  const newest = state.versions.at(-1)!;
-  const cached = await directory.trainerState(newest.version);
-  if (cached !== null && toHex(trainerStateRootOfBytes(cached)) === newest.trainerStateRoot) {
-    const policies = await storedPolicies(state.versions, directory.blobs, genesis);
-    return { version: newest.version, policies, trainerState: cached, debt: anchorDebt(state.versions) };
-  }
-  if (newest.version > 0) {
-    log.warn('no trainer state at the newest verdict: training again from the ledger', {
-      version: newest.version,
+/** @throws GrailError USAGE */
+function checkPlaces(role: Role, places: Places): void {
+  if (role === 'all') {
+    if ((places.bus === null) === (places.database === null)) return;
+    if (places.database !== null) return;
+    throw new GrailError('USAGE', '--bus without --database: other processes could not read the ledger', {
+      flag: '--database',
     });
   }
-  return replayedStart(genesis, ledger, await loadBackend('simd'), (window) =>
-    log.info(`trained window ${window} again`),
-  );
+  for (const flag of ['bus', 'database'] as const) {
+    if (places[flag] !== null) continue;
+    throw new GrailError(
+      'USAGE',
+      `--role ${role} is one of several processes: say where they meet with --${flag}`,
+      {
+        flag: `--${flag}`,
+      },
+    );
+  }
+}
+
+interface RoleLedger {
+  readonly ledger: Ledger;
+  readonly writer: LedgerWriter | null;
+  readonly mirror: Awaited<ReturnType<typeof openMirror>> | null;
+}
+
+/** The ledger of a role: the file of the folder, or a copy of the shared one; a writer's after it has the lease. */
+async function openRoleLedger(
+  role: Role,
+  directory: NetworkDirectory,
+  config: VerifierConfig,
+  parts: Pick<RoleContext, 'signal' | 'log' | 'health' | 'closers'> & {
+    readonly database: LedgerDatabase | null;
+  },
+): Promise<RoleLedger> {
+  const { database, signal, log, health, closers } = parts;
+  if (database === null) {
+    const ledger = openLedger(directory.ledgerPath, genesisHash(directory.genesis()));
+    closers.add(() => ledger.close());
+    return { ledger, writer: null, mirror: null };
+  }
+  let writer: LedgerWriter | null = null;
+  if (role === 'all' || role === 'sequencer') {
+    health.register('lease', () => leaseCheck(writer !== null));
+    writer = await database.acquire({
+      holder: `${hostname()} ${process.pid}`,
+      ttlMs: config.leaseMs,
+      signal,
+      onWait: (holder) => log.info(`standby: ${holder} holds the lease`, { database: database.name }),
+    });
+    const held = writer;
+    closers.add(() => held.release());
+    log.info('has the lease', { epoch: held.epoch, database: database.name });
+  }
+  const mirror = await openMirror(database, {
+    signal,
+    onProgress: (entries) => log.info('copying the ledger', { entries }),
+  });
+  closers.add(() => mirror.close());
+  return { ledger: mirror.ledger, writer, mirror };
+}
+
+async function startComputing(role: Role, context: RoleContext): Promise<void> {
+  const { genesis, config, bus, work, keys, closers } = context;
+  const { verificationKey } = await loadNetworkKey(genesis, keys);
+  const pool = new ComputePool(genesis, verificationKey, config.threads);
+  const workers = startJobWorkers({ queue: bus.jobs, work, pool, kinds: JOBS[role] });
+  closers.add(async () => {
+    await workers.stop({ graceMs: JOB_GRACE_MS });
+    await pool.close();
+  });
+}
+
+async function startGateway(context: RoleContext, view: SequencerView): Promise<string> {
+  const { blobs, config, log, metrics, health, closers } = context;
+  metrics.network.follow(view, () => performance.now());
+  const gateway = createGateway({
+    sequencer: view,
+    blobs,
+    host: config.host,
+    port: config.port,
+    log,
+    metrics,
+    health,
+  });
+  const { url } = await gateway.start();
+  closers.add(() => gateway.stop());
+  return url;
 }

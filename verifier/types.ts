@@ -60,7 +60,7 @@ export interface SequencerView {
    */
   submit(message: unknown): Promise<Acknowledgement>;
   /** The newest signed tree head. */
-  head(): TreeHead;
+  head(): Promise<TreeHead>;
   /** @throws GrailError NOT_FOUND */
   receipt(window: number, miner: Hex): Promise<Receipt>;
   status(): NetworkStatus;

@@ -39,8 +39,11 @@ export interface Child {
   readonly name: string;
   /** Resolves when it has ended, with the reason; never rejects. */
   readonly ended: Promise<string>;
+  readonly pid: number;
   /** Asks it to stop, and kills it when it has not after `graceMs`. */
   stop(graceMs: number): Promise<void>;
+  /** Ends it at once. */
+  kill(): Promise<void>;
 }
 
 /** Starts `grail` with these arguments on the runtime of this process. */
@@ -72,7 +75,13 @@ export function startChild(options: ChildOptions): Child {
   process.once('exit', kill);
   return {
     name: options.name,
+    pid: child.pid ?? 0,
     ended,
+    async kill() {
+      kill();
+      await ended;
+      process.removeListener('exit', kill);
+    },
     async stop(graceMs) {
       child.kill('SIGTERM');
       const timer = setTimeout(kill, graceMs);

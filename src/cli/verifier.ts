@@ -1,28 +1,51 @@
+import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import { verifierConfigSchema } from '../../verifier/config.ts';
+import { ROLES, verifierConfigSchema } from '../../verifier/config.ts';
 import { DEVNET_ENVIRONMENT, makeDevnet } from '../../verifier/devnet.ts';
 import { NetworkDirectory } from '../../verifier/directory.ts';
-import { lineLog } from '../../verifier/log.ts';
+import { createLog, LOG_FORMATS, LOG_LEVELS, standardErrorLines } from '../../verifier/log.ts';
+import { openNetwork } from '../../verifier/open-network.ts';
 import { startVerifier } from '../../verifier/service.ts';
-import { useNodeSha256 } from '../storage/node-hash.ts';
+import { useNodeCrypto } from '../storage/node-crypto.ts';
+import { storagePlaces } from '../storage/open-storage.ts';
 import { defineCommand } from './command.ts';
 import { algorithmFlag, environmentFlag, keyFileFlag } from './flags.ts';
 
-const { host, port, windows, goal } = verifierConfigSchema.shape;
+const { host, port, windows, goal, threads } = verifierConfigSchema.shape;
+
+/** Threads that compute unless told otherwise: a window trains while the next is replayed. */
+const defaultThreads = () => Math.min(8, Math.max(2, availableParallelism()));
 
 export const command = defineCommand({
   name: 'verifier',
-  summary: 'Runs the verifier of a network',
+  summary: 'Runs the verifier of a network, or one of its processes',
   notes: [
     'A directory without a network gets a new development network (insecure-dev): development keys, a local beacon,',
     'CartPole by default. Miners register themselves. Ctrl-C stops it; started again with the same --dir it goes on.',
+    '',
+    'Several processes on any number of machines, which meet in a database, a bus and a blob store:',
+    '  grail verifier --role sequencer --dir DIR --database postgres://… --bus nats://… --blobs s3://…   (a second one waits)',
+    '  grail verifier --role gateway|checker|trainer --dir EMPTY --database … --bus … --blobs …',
+    'Passwords: PGPASSWORD, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, GRAIL_NATS_CREDS; or whole places as',
+    'GRAIL_DATABASE, GRAIL_BLOBS and GRAIL_BUS. Docs: docs/guides/operators.md',
   ].join('\n'),
   positionals: z.strictObject({}),
   flags: z.strictObject({
-    dir: z.string().min(1).describe('the network’s folder'),
+    dir: z.string().min(1).describe('the network’s folder; of a sequencer, with operator.json'),
+    role: z.enum(ROLES).default('all').describe('what this process does'),
+    database: z.string().optional().describe('where the ledger is shared (default: a file in --dir)'),
+    blobs: z.string().optional().describe('where policies lie (default: a folder in --dir)'),
+    bus: z.string().optional().describe('where processes meet (default: all in this one)'),
     host,
     port,
     phaseTimeout: z.number().min(0.1).max(86_400).default(60).describe('seconds a phase waits for a miner'),
+    threads: threads.unwrap().optional().describe('threads that compute (default: one a core, 2 to 8)'),
+    lease: z
+      .number()
+      .min(0.5)
+      .max(600)
+      .default(10)
+      .describe('seconds without a sign after which another sequencer takes over'),
     windows: windows.unwrap().unwrap().optional().describe('stop after this many windows'),
     goal: goal
       .unwrap()
@@ -39,34 +62,46 @@ export const command = defineCommand({
     key: keyFileFlag.describe(
       'key file of a ceremony: a new network pins its key; where one of an old network is not in its folder',
     ),
+    log: z.enum(LOG_FORMATS).default('text').describe('lines on stderr for people or for machines'),
+    logLevel: z.enum(LOG_LEVELS).default('info').describe('least important lines that are written'),
     json: z.boolean().default(false).describe('print events as one JSON object a line on stdout'),
   }),
-  async run({ flags, signal, out, err }) {
-    useNodeSha256();
+  async run({ flags, signal, out, err, env }) {
+    useNodeCrypto();
     const directory = new NetworkDirectory(flags.dir);
-    const log = lineLog((line) => err(line.trimEnd()));
+    const write = flags.log === 'json' ? standardErrorLines() : err;
+    const log = createLog({ format: flags.log, level: flags.logLevel, write });
     const onProgress = ({ message }: { message: string }) => log.info(message);
-    if (!directory.exists) {
-      const devnet = await makeDevnet({
-        seed: flags.seed ?? null,
-        miners: 0,
-        environment: flags.environment,
-        algorithm: flags.algorithm,
-        artefacts: { onProgress, signal },
-        ...(flags.key !== undefined && { keyFile: flags.key }),
-      });
-      await directory.create(devnet);
-      log.info('made a new development network', { directory: directory.path });
-    }
+    const places = storagePlaces(flags, env);
+    await openNetwork({
+      directory,
+      places,
+      role: flags.role,
+      log,
+      make: () =>
+        makeDevnet({
+          seed: flags.seed ?? null,
+          miners: 0,
+          environment: flags.environment,
+          algorithm: flags.algorithm,
+          artefacts: { onProgress, signal },
+          ...(flags.key !== undefined && { keyFile: flags.key }),
+        }),
+    });
     const config = verifierConfigSchema.parse({
       host: flags.host,
       port: flags.port,
       phaseTimeoutMs: Math.round(flags.phaseTimeout * 1000),
       windows: flags.windows ?? null,
       goal: flags.goal ?? null,
+      threads: flags.threads ?? defaultThreads(),
+      leaseMs: Math.round(flags.lease * 1000),
     });
     const verifier = await startVerifier(directory, config, {
       log,
+      places,
+      role: flags.role,
+      signal,
       artefacts: { onProgress, signal, ...(flags.key !== undefined && { keyFile: flags.key }) },
     });
     if (flags.json) out(JSON.stringify({ event: 'listening', url: verifier.url }));
@@ -78,7 +113,7 @@ export const command = defineCommand({
       const end = await Promise.race([verifier.done.then(() => 'done' as const), stopped]);
       if (end === 'done') {
         log.info('the run is over: serving its results until Ctrl-C');
-        if (flags.json) out(JSON.stringify({ event: 'done', ...verifier.sequencer.status() }));
+        if (flags.json) out(JSON.stringify({ event: 'done', ...verifier.sequencer?.status() }));
         await stopped;
         return 0;
       }

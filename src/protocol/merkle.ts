@@ -82,7 +82,11 @@ export class MerkleTree {
   /** Forgets all leaves but the first `size`. @throws RangeError when the tree is smaller. */
   truncate(size: number): void {
     this.#check(size);
-    for (const [level, row] of this.#levels.entries()) row.length = Math.floor(size / 2 ** level);
+    let length = size;
+    for (const row of this.#levels) {
+      row.length = length;
+      length = Math.floor(length / 2);
+    }
   }
 
   /** The root of the first `size` leaves. @throws RangeError when the tree is smaller. */

@@ -1,60 +1,26 @@
-import type { Backend, LoadedPolicy } from '../backends/backend.ts';
-import type { Environment } from '../environments/environment.ts';
-import { environmentById } from '../environments/index.ts';
-import { type Genesis, genesisHash } from '../params/genesis.ts';
+import type { Backend } from '../backends/backend.ts';
+import type { Genesis } from '../params/genesis.ts';
 import type { Policy } from '../policy/architecture.ts';
-import { policyRoot, tensorBytes } from '../policy/snapshot.ts';
-import { type Opening, openChallenges } from '../proofs/opening.ts';
-import { type Hex, toHex, u64 } from '../protocol/bytes.ts';
-import { GrailError, type Rejection } from '../protocol/errors.ts';
-import { networkHash, sha256 } from '../protocol/hash.ts';
-import {
-  type AnchorDebt,
-  anchorPays,
-  encodePolicyAnchor,
-  encodePolicyPatch,
-  nextDebt,
-} from '../pulse/index.ts';
-import {
-  decodeTrainerState,
-  encodeTrainerState,
-  type Trainer,
-  trainerStateRootOfBytes,
-} from '../training/index.ts';
-import type { PolicyUpdate } from './bodies.ts';
-import { type CommitCheck, type CommitInput, checkCommit } from './replay.ts';
+import { GrailError } from '../protocol/errors.ts';
+import type { AnchorDebt } from '../pulse/index.ts';
+import type { Trainer } from '../training/index.ts';
+import { type CheckedWindow, CommitChecker, type CommitJudgement, EARLIER_POLICIES } from './check.ts';
+import type { CommitInput } from './replay.ts';
+import { type TrainedWindow, trainWindow } from './train-window.ts';
 
 /** Everything of a window that is fixed when its commit phase closes. */
-export interface WindowInput {
-  readonly window: number;
+export interface WindowInput extends CheckedWindow {
   readonly policyVersion: number;
   /** 32 bytes. */
-  readonly windowSeed: Uint8Array;
-  readonly challengeSeed: Uint8Array;
   readonly commitPhaseRoot: Uint8Array;
   /** Commitments that count, sorted by address. */
   readonly commits: readonly CommitInput[];
 }
 
-/** The judgement of one commitment. */
-export interface CommitJudgement {
-  readonly miner: Hex;
-  readonly rejection: Rejection | null;
-  readonly meanReturn: number | null;
-  /** What the challenged steps open to, null with a rejection. */
-  readonly opening: Opening | null;
-}
-
 /** What the window's commitments alone decide: who is rejected, what challenged steps open to, the next policy. */
-export interface WindowWork {
+export interface WindowWork extends Omit<TrainedWindow, 'debt'> {
   readonly window: number;
   readonly judgements: readonly CommitJudgement[];
-  readonly update: PolicyUpdate;
-  /** The next policy, version window + 1. */
-  readonly policy: Policy;
-  readonly patch: Uint8Array;
-  readonly anchor: Uint8Array | null;
-  readonly trainerState: Uint8Array;
 }
 
 /** Policies kept to check windows in flight and to recognise stale ones. */
@@ -66,12 +32,9 @@ export const KEPT_POLICIES = 12;
  */
 export class Judge {
   readonly genesis: Genesis;
-  readonly #genesisHash: Uint8Array;
-  readonly #environment: Environment;
   readonly #trainer: Trainer;
-  readonly #backend: Backend;
+  readonly #checker: CommitChecker;
   readonly #policies = new Map<number, Policy>();
-  #loaded: { version: number; policy: LoadedPolicy } | null = null;
   #state: Uint8Array;
   #version: number;
   #debt: AnchorDebt;
@@ -90,10 +53,8 @@ export class Judge {
     },
   ) {
     this.genesis = genesis;
-    this.#genesisHash = genesisHash(genesis);
-    this.#environment = environmentById(genesis.environment);
     this.#trainer = parts.trainer;
-    this.#backend = parts.backend;
+    this.#checker = new CommitChecker(genesis, parts.backend);
     this.#version = start.version;
     this.#state = start.trainerState;
     this.#debt = start.debt;
@@ -127,105 +88,37 @@ export class Judge {
         expected: this.#version,
       });
     }
-    const checks = this.#check(input);
-    const accepted = checks.filter((check) => check.rejection === null);
-    const base = this.policy(this.#version);
-    const trained = this.#trainer.update({
-      state: decodeTrainerState(this.genesis.architecture, this.genesis.algorithm, this.#state),
-      policy: base,
-      rollouts: accepted.map(({ rollouts }) => rollouts),
-      behaviour: this.policy(input.policyVersion),
-      staleness: this.#version - input.policyVersion,
-      logits: accepted.map(({ logits }) => logits),
-      shuffleSeed: networkHash('shuffle', this.#genesisHash, u64(input.window), input.commitPhaseRoot),
+    const policy = this.policy(input.policyVersion);
+    const earlier = earlierPolicies(this.#policies, input.policyVersion);
+    const checked = input.commits.map((commit) => this.#checker.check(input, policy, earlier, commit));
+    const { debt, ...trained } = trainWindow(this.genesis, this.#trainer, {
+      ...input,
+      base: this.policy(this.#version),
+      behaviour: policy,
+      trainerState: this.#state,
+      debt: this.#debt,
+      accepted: checked.flatMap(({ accepted }) => (accepted === null ? [] : [accepted])),
     });
-    const version = this.#version + 1;
-    const baseRoot = policyRoot(base);
-    const targetRoot = policyRoot(trained.policy);
-    const patch = encodePolicyPatch({ base, target: trained.policy, baseRoot, targetRoot });
-    const anchor = anchorPays(this.#debt, patch.length, this.genesis.anchorEvery)
-      ? encodePolicyAnchor(trained.policy)
-      : null;
-    const trainerState = encodeTrainerState(trained.state);
-    const work: WindowWork = {
-      window: input.window,
-      judgements: checks.map((check) => this.#judgement(input, check)),
-      update: {
-        version,
-        policyRoot: toHex(targetRoot),
-        trainerStateRoot: toHex(trainerStateRootOfBytes(trainerState)),
-        patch: { hash: toHex(sha256(patch)), bytes: patch.length },
-        anchor: anchor === null ? null : { hash: toHex(sha256(anchor)), bytes: anchor.length },
-        fullBytes: tensorBytes(trained.policy).length,
-        metrics: { ...trained.metrics },
-      },
-      policy: trained.policy,
-      patch,
-      anchor,
-      trainerState,
-    };
-    this.#debt = nextDebt(this.#debt, patch.length, anchor?.length ?? null);
-    this.#policies.set(version, trained.policy);
-    this.#policies.delete(version - KEPT_POLICIES);
-    this.#state = trainerState;
-    this.#version = version;
-    return work;
-  }
-
-  #check(input: WindowInput): CommitCheck[] {
-    const loaded = this.#load(input.policyVersion);
-    const earlier: Policy[] = [];
-    for (
-      let version = input.policyVersion - 1;
-      earlier.length < 4 && this.#policies.has(version);
-      version--
-    ) {
-      earlier.push(this.policy(version));
-    }
-    const context = {
-      genesis: this.genesis,
-      genesisHash: this.#genesisHash,
-      environment: this.#environment,
-      window: input.window,
-      windowSeed: input.windowSeed,
-      loaded,
-      earlier,
-    };
-    return input.commits.map((commit) => checkCommit(context, commit));
-  }
-
-  #load(version: number): LoadedPolicy {
-    if (this.#loaded?.version !== version) {
-      this.#loaded?.policy.dispose();
-      this.#loaded = { version, policy: this.#backend.load(this.policy(version)) };
-    }
-    return this.#loaded.policy;
-  }
-
-  #judgement(input: WindowInput, check: CommitCheck): CommitJudgement {
-    if (check.rejection !== null) {
-      return { miner: check.miner, rejection: check.rejection, meanReturn: null, opening: null };
-    }
-    const { episodes, slots, observations, actions } = check.rollouts;
-    const sum = episodes.reduce((total, episode) => total + episode.return, 0);
-    const opening = openChallenges(
-      this.genesis,
-      this.#genesisHash,
-      this.policy(input.policyVersion),
-      input,
-      check.miner,
-      { slots, observations, actions },
-    );
-    return {
-      miner: check.miner,
-      rejection: null,
-      meanReturn: episodes.length === 0 ? null : sum / episodes.length,
-      opening,
-    };
+    this.#debt = debt;
+    this.#version += 1;
+    this.#policies.set(this.#version, trained.policy);
+    this.#policies.delete(this.#version - KEPT_POLICIES);
+    this.#state = trained.trainerState;
+    return { window: input.window, judgements: checked.map(({ judgement }) => judgement), ...trained };
   }
 
   dispose(): void {
-    this.#loaded?.policy.dispose();
-    this.#loaded = null;
+    this.#checker.dispose();
   }
+}
+
+/** The policies before a version, newest first, as far as they are held. */
+export function earlierPolicies(policies: ReadonlyMap<number, Policy>, version: number): Policy[] {
+  const earlier: Policy[] = [];
+  while (earlier.length < EARLIER_POLICIES) {
+    const policy = policies.get(version - 1 - earlier.length);
+    if (policy === undefined) break;
+    earlier.push(policy);
+  }
+  return earlier;
 }

@@ -33,6 +33,12 @@ export interface PolicyVersion {
   readonly anchor: PolicyUpdate['anchor'];
 }
 
+/** The version that a verdict publishes. */
+export function publishedBy({ update }: VerdictBody): PolicyVersion {
+  const { version, policyRoot, trainerStateRoot, patch, anchor } = update;
+  return { version, policyRoot, trainerStateRoot, patch, anchor };
+}
+
 interface MinerRecord {
   /** Entry that registered it; 0 for those of genesis. */
   readonly entry: number;
@@ -90,6 +96,25 @@ export class NetworkState {
     return { window: 0, phase: 'genesis', view: 0, author: null, body: { type: 'genesis', genesis } };
   }
 
+  /**
+   * The network as window `window` begins, where the entries before it are not at hand. Miners' records, policy versions
+   * and `size` are the caller's to fill in as the ledger has them.
+   * @param beacons the values of the window before; null for window 0
+   */
+  static before(
+    genesis: Genesis,
+    window: number,
+    beacons: readonly [Uint8Array | null, Uint8Array | null],
+  ): NetworkState {
+    const state = new NetworkState(genesis);
+    state.windows.clear();
+    state.windows.set(window, new WindowState(window));
+    state.enrolWindow = window;
+    state.nextVerdict = window;
+    state.#beacons = [...beacons];
+    return state;
+  }
+
   #register(miner: Hex, eligibleFrom: number): void {
     this.miners.set(miner, { entry: this.size, eligibleFrom, coolingUntil: -1, credit: 0n });
   }
@@ -126,6 +151,12 @@ export class NetworkState {
       );
     }
     return null;
+  }
+
+  /** Bars a miner that was rejected in a window from enrolling for a while. */
+  coolDown(miner: Hex, window: number): void {
+    const record = this.miners.get(miner);
+    if (record !== undefined) record.coolingUntil = window + this.genesis.lag + 1 + this.genesis.coolDown;
   }
 
   /** Miners that may enrol in the open enrol phase, sorted. */
@@ -395,16 +426,9 @@ export class NetworkState {
     for (const { miner, credit: earned, rejection } of body.results) {
       const record = this.miners.get(miner)!;
       record.credit += BigInt(earned);
-      if (rejection !== null)
-        record.coolingUntil = body.window + this.genesis.lag + 1 + this.genesis.coolDown;
+      if (rejection !== null) this.coolDown(miner, body.window);
     }
-    this.versions.push({
-      version: update.version,
-      policyRoot: update.policyRoot,
-      trainerStateRoot: update.trainerStateRoot,
-      patch: update.patch,
-      anchor: update.anchor,
-    });
+    this.versions.push(publishedBy(body));
     state.verdict = body;
     state.phase = 'done';
     this.nextVerdict++;

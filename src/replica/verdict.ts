@@ -8,7 +8,8 @@ import { fromHex, type Hex, toHex } from '../protocol/bytes.ts';
 import type { GrailError, Rejection } from '../protocol/errors.ts';
 import type { MessageOf } from '../protocol/messages.ts';
 import type { MinerResult, VerdictBody } from './bodies.ts';
-import type { CommitJudgement, WindowWork } from './judge.ts';
+import type { CommitJudgement } from './check.ts';
+import type { WindowWork } from './judge.ts';
 import { type NetworkState, proofHash } from './state.ts';
 import type { Posted, WindowState } from './window.ts';
 

@@ -257,7 +257,7 @@ export class TestNetwork implements SequencerView {
   async close(window: number, rejections: Partial<Record<Hex, Rejection>> = {}): Promise<CloserBody> {
     const body = await this.closer(window, rejections);
     this.append(this.closing(body));
-    this.ledger.putHead(this.head());
+    this.ledger.putHead(this.signedHead());
     return body;
   }
 
@@ -306,7 +306,11 @@ export class TestNetwork implements SequencerView {
     };
   }
 
-  head(): TreeHead {
+  async head(): Promise<TreeHead> {
+    return this.signedHead();
+  }
+
+  signedHead(): TreeHead {
     const head = { treeSize: this.ledger.size, treeRoot: toHex(this.ledger.root()) };
     return signHead(this.state.domain, KEYS.verifier, {
       window: this.state.enrolWindow,

@@ -9,6 +9,8 @@ import type { WindowInput, WindowWork } from '../../src/replica/judge.ts';
 import { NetworkState } from '../../src/replica/state.ts';
 import { assembleVerdict } from '../../src/replica/verdict.ts';
 import type { VerifierConfig } from '../../verifier/config.ts';
+import { lineLog } from '../../verifier/log.ts';
+import { createMetrics } from '../../verifier/metrics/index.ts';
 import { Sequencer } from '../../verifier/sequencer.ts';
 import { KEYS, named, TestNetwork, testBeacon, tinyGenesis } from './network.ts';
 import { believe, type CheckProof, oneByOne } from './one-by-one.ts';
@@ -39,6 +41,8 @@ export class TestSequencer {
       windows: null,
       goal: null,
       evaluationEpisodes: 0,
+      threads: 1,
+      leaseMs: 10_000,
       ...config,
     };
     const { state, ledger, blobs } = this.network;
@@ -54,13 +58,10 @@ export class TestSequencer {
       keepTrainerState: async () => {},
       policies: new Map([[0, this.policy]]),
       config: this.config,
-      log: {
-        info: () => {},
-        warn: (message) => {
-          if (message.includes('closes without')) this.onImpatience();
-        },
-        error: () => {},
-      },
+      metrics: createMetrics(),
+      log: lineLog((line) => {
+        if (line.includes('closes without')) this.onImpatience();
+      }),
     });
     this.done = this.sequencer.run();
     this.done.catch(() => {});

@@ -6,7 +6,9 @@ import { openLedgerReadOnly } from '../../src/ledger/log.ts';
 import { genesisHash } from '../../src/params/genesis.ts';
 import { utf8 } from '../../src/protocol/bytes.ts';
 import { sha256 } from '../../src/protocol/hash.ts';
+import { verifierConfigSchema } from '../../verifier/config.ts';
 import { NetworkDirectory } from '../../verifier/directory.ts';
+import { lineLog } from '../../verifier/log.ts';
 import { startVerifier } from '../../verifier/service.ts';
 import { tinyGenesis } from '../helpers/network.ts';
 
@@ -30,15 +32,8 @@ test('a verifier with the beacon secrets of another network is refused, before i
     anchor: new Uint8Array([1]),
     keyFile: null,
   });
-  const log = { info: () => {}, warn: () => {}, error: () => {} };
-  const config = {
-    host: '127.0.0.1',
-    port: 0,
-    phaseTimeoutMs: 100,
-    windows: null,
-    goal: null,
-    evaluationEpisodes: 0,
-  };
+  const log = lineLog(() => {});
+  const config = verifierConfigSchema.parse({ port: 0, phaseTimeoutMs: 100, evaluationEpisodes: 0 });
   await expect(startVerifier(directory, config, { log })).rejects.toMatchObject({
     code: 'GENESIS_MISMATCH',
     message: expect.stringContaining('beacon'),
