@@ -36,13 +36,46 @@ function split(size: number): { width: number; level: number } {
   return { width, level };
 }
 
+const HASH_BYTES = 32;
+/** Hashes of a page: an array of its own for each hash would take four times their bytes. */
+const PAGE_HASHES = 1024;
+
+/** A list of hashes in pages of memory. */
+class HashList {
+  readonly #pages: Uint8Array[] = [];
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  at(index: number): Uint8Array {
+    const page = this.#pages[Math.floor(index / PAGE_HASHES)]!;
+    const from = (index % PAGE_HASHES) * HASH_BYTES;
+    return page.subarray(from, from + HASH_BYTES);
+  }
+
+  push(hash: Uint8Array): void {
+    if (this.#length % PAGE_HASHES === 0) {
+      this.#pages.push(new Uint8Array(PAGE_HASHES * HASH_BYTES));
+    }
+    this.#pages.at(-1)!.set(hash, (this.#length % PAGE_HASHES) * HASH_BYTES);
+    this.#length += 1;
+  }
+
+  truncate(length: number): void {
+    this.#pages.length = Math.ceil(length / PAGE_HASHES);
+    this.#length = length;
+  }
+}
+
 /**
- * An append-only tree that keeps every complete subtree's hash: two hashes a leaf in memory, an append costs one hash
+ * An append-only tree that keeps every complete subtree's hash: 64 bytes a leaf in memory, an append costs one hash
  * amortised, and the root and all proofs of *any* size up to the present one cost O(log² n) at most.
  */
 export class MerkleTree {
-  /** `#levels[k][i]` is the root of leaves [i·2^k, (i+1)·2^k). */
-  readonly #levels: Uint8Array[][] = [[]];
+  /** `#levels[k]` at i is the root of leaves [i·2^k, (i+1)·2^k). */
+  readonly #levels: HashList[] = [new HashList()];
 
   /** @param leaves leaf hashes, as `leafHash` gives them */
   constructor(leaves: Iterable<Uint8Array> = []) {
@@ -56,9 +89,10 @@ export class MerkleTree {
 
   /** The leaf hash at `index`. @throws RangeError when there is none. */
   leaf(index: number): Uint8Array {
-    const leaf = this.#levels[0]![index];
-    if (leaf === undefined) throw new RangeError(`the tree has no leaf ${index}`);
-    return leaf;
+    if (!Number.isSafeInteger(index) || index < 0 || index >= this.size) {
+      throw new RangeError(`the tree has no leaf ${index}`);
+    }
+    return this.#levels[0]!.at(index);
   }
 
   /** Appends a leaf hash and gives its index. */
@@ -69,12 +103,12 @@ export class MerkleTree {
     for (let level = 0; ; level++) {
       let row = this.#levels[level];
       if (row === undefined) {
-        row = [];
+        row = new HashList();
         this.#levels.push(row);
       }
       row.push(hash);
       if (at % 2 === 0) return index;
-      hash = nodeHash(row[at - 1]!, hash);
+      hash = nodeHash(row.at(at - 1), hash);
       at = (at - 1) / 2;
     }
   }
@@ -84,7 +118,7 @@ export class MerkleTree {
     this.#check(size);
     let length = size;
     for (const row of this.#levels) {
-      row.length = length;
+      row.truncate(length);
       length = Math.floor(length / 2);
     }
   }
@@ -152,10 +186,10 @@ export class MerkleTree {
 
   /** Root of leaves [start, start + count), where start is a multiple of the smallest power of two ≥ count. */
   #subtree(start: number, count: number): Uint8Array {
-    if (count === 1) return this.#levels[0]![start]!;
+    if (count === 1) return this.#levels[0]!.at(start);
     const { width, level } = split(count);
-    if (width * 2 === count) return this.#levels[level + 1]![start / count]!;
-    return nodeHash(this.#levels[level]![start / width]!, this.#subtree(start + width, count - width));
+    if (width * 2 === count) return this.#levels[level + 1]!.at(start / count);
+    return nodeHash(this.#levels[level]!.at(start / width), this.#subtree(start + width, count - width));
   }
 
   #check(size: number): void {

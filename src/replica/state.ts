@@ -70,7 +70,7 @@ export class NetworkState {
   nextVerdict = 0;
   /** Entries applied. */
   size = 0;
-  /** SHA-256 of every proof that was posted, with its first entry. */
+  /** SHA-256 of every proof that was posted in a window that is kept, with its first entry. */
   readonly proofIndex = new Map<Hex, number>();
   #beacons: [Uint8Array | null, Uint8Array | null] = [null, null];
 
@@ -432,7 +432,20 @@ export class NetworkState {
     state.verdict = body;
     state.phase = 'done';
     this.nextVerdict++;
-    this.windows.delete(body.window - KEPT_WINDOWS);
+    this.#forget(body.window - KEPT_WINDOWS);
+  }
+
+  /** Forgets a window and its proofs: memory does not grow with the ledger. */
+  #forget(window: number): void {
+    const forgotten = this.windows.get(window);
+    if (forgotten === undefined) return;
+    this.windows.delete(window);
+    for (const parts of forgotten.proofs.values()) {
+      for (const { message, index } of parts.flat()) {
+        const hash = proofHash(message.proof);
+        if (this.proofIndex.get(hash) === index) this.proofIndex.delete(hash);
+      }
+    }
   }
 
   /** @throws BEACON_INVALID unless the value is the chain's next */

@@ -170,6 +170,19 @@ describe('phases', () => {
     expectRefused(network.miner.proof(0, 0), 'PHASE_CLOSED', { window: 0, got: 'done' });
   });
 
+  test('proofs are remembered for as long as their window', async () => {
+    await reach('prove');
+    network.take(network.miner.proof(0, 0));
+    expect(network.state.proofIndex.size).toBe(1);
+    await network.close(0);
+    for (let window = 1; window <= 15; window++) {
+      for (const _ of ['enrol', 'commit', 'opening', 'prove']) await network.close(window);
+    }
+    expect(network.state.proofIndex.size).toBe(1);
+    for (const _ of ['enrol', 'commit', 'opening', 'prove']) await network.close(16);
+    expect(network.state.proofIndex.size).toBe(0);
+  });
+
   test('windows overlap: one enrols while the window before commits', async () => {
     await reach('commit');
     expect(network.take(network.miner.enrol(1)).window).toBe(1);
