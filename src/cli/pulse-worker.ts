@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Code } from '../protocol/codes.ts';
 import { type Details, GrailError } from '../protocol/errors.ts';
+import { diskError } from '../storage/disk-errors.ts';
 import { useNodeSha256 } from '../storage/node-hash.ts';
 import { type Result, runTask, type Task } from './pulse-task.ts';
 import { type PulseProgress, stopOf } from './pulse-work.ts';
@@ -34,7 +35,8 @@ try {
   });
   reply({ result });
 } catch (error) {
-  // What has no code, as a full disk, is the thread's own error and keeps its stack.
-  if (!(error instanceof GrailError)) throw error;
-  reply({ error: error.toJSON() });
+  const coded = diskError(error);
+  // What has no code is the thread's own error and keeps its stack.
+  if (!(coded instanceof GrailError)) throw error;
+  reply({ error: coded.toJSON() });
 }

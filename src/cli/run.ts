@@ -1,4 +1,5 @@
 import { GrailError } from '../protocol/errors.ts';
+import { diskError } from '../storage/disk-errors.ts';
 import { packageVersion } from '../storage/package-root.ts';
 import { parseArguments } from './arguments.ts';
 import type { CommandIo } from './command.ts';
@@ -61,9 +62,10 @@ function report(error: unknown, json: boolean, io: CommandIo): number {
     io.err('stopped');
     return EXIT_INTERRUPTED;
   }
+  const known = diskError(error);
   const coded =
-    error instanceof GrailError
-      ? error
+    known instanceof GrailError
+      ? known
       : new GrailError('INTERNAL', error instanceof Error ? error.message : String(error));
   io.err(`${coded.code}: ${coded.message}`);
   const usage = coded.code === 'USAGE';
@@ -71,7 +73,7 @@ function report(error: unknown, json: boolean, io: CommandIo): number {
     io.err(`  ${key}: ${typeof value === 'string' ? value : JSON.stringify(value)}`);
   }
   // A bug's stack is what its report needs; a coded failure's stack tells its reader nothing.
-  if (coded !== error && error instanceof Error && error.stack !== undefined) io.err(error.stack);
+  if (coded !== known && error instanceof Error && error.stack !== undefined) io.err(error.stack);
   if (json) io.out(JSON.stringify({ error: coded }));
   return usage ? EXIT_USAGE : EXIT_FAILED;
 }

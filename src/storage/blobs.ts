@@ -57,9 +57,10 @@ export class FolderBlobStore implements BlobStore {
     // The caller may reuse its buffer while the disk is busy.
     const copy = bytes.slice();
     const hash = toHex(sha256(copy));
-    if (await this.#holds(hash)) return hash;
     const path = this.#path(hash);
-    await onDiskLater(path, () => this.#write(copy, path));
+    // A blob that is there may be so by a rename that no sync has made durable yet.
+    const there = await this.#holds(hash);
+    await onDiskLater(path, () => (there ? syncFolder(this.directory) : this.#write(copy, path)));
     return hash;
   }
 

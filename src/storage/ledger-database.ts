@@ -32,7 +32,8 @@ export interface LedgerDatabase {
   /**
    * Waits until no live process holds the writer's lease, and takes it. A holder that has not renewed it for `ttlMs`, by
    * the database's clock, is taken for dead; what it still writes is refused (fencing by epoch).
-   * @throws GrailError STOPPED when aborted, STORAGE_UNAVAILABLE only when the database cannot be used at all (a wrong password)
+   * @throws GrailError STOPPED when aborted, STORAGE_UNAVAILABLE only when waiting does not help (a wrong password, no ledger
+   *   was created)
    */
   acquire(options: {
     readonly holder: string;

@@ -6,6 +6,7 @@ import { canonicalBytes } from '../protocol/canonical.ts';
 import { GrailError } from '../protocol/errors.ts';
 import { MAX_MANIFEST_BYTES, type Manifest } from '../pulse/chain/manifest.ts';
 import type { BlobCache, Chunks, PulseStore } from '../pulse/chain/store.ts';
+import { diskError, onDiskLater } from './disk-errors.ts';
 import { hasCode, openPlainFile } from './plain-file.ts';
 import { syncFolder } from './staged-file.ts';
 
@@ -35,6 +36,8 @@ export class FolderBlobCache implements BlobCache {
       // A file that is longer gives a byte too many, and the hash will not be right.
       const { size } = await file.stat();
       return await readChunks(file, Math.min(size, bytes + 1), signal);
+    } catch (error) {
+      throw diskError(error, this.#path(hash));
     } finally {
       await file.close();
     }
@@ -46,7 +49,8 @@ export class FolderBlobCache implements BlobCache {
   }
 
   async deleteBlob(hash: Hex): Promise<void> {
-    await rm(this.#path(hash), { force: true });
+    const path = this.#path(hash);
+    await onDiskLater(path, () => rm(path, { force: true }));
   }
 
   async listBlobs(): Promise<readonly Hex[]> {
@@ -140,7 +144,8 @@ export class FolderPulseStore implements PulseStore {
 
   async dropManifests(before: number): Promise<void> {
     for (const sequence of await this.#sequences()) {
-      if (sequence < before) await rm(this.#path(sequence), { force: true });
+      const path = this.#path(sequence);
+      if (sequence < before) await onDiskLater(path, () => rm(path, { force: true }));
     }
   }
 
@@ -155,7 +160,8 @@ export class FolderPulseStore implements PulseStore {
   /** Removes what a crash left half-written. For the publisher, before it opens the store. */
   async clearTemporary(): Promise<void> {
     for (const folder of [this.#blobs.directory, this.#manifests]) {
-      await rm(temporaryOf(folder), { recursive: true, force: true });
+      const temporary = temporaryOf(folder);
+      await onDiskLater(temporary, () => rm(temporary, { recursive: true, force: true }));
     }
   }
 
@@ -183,25 +189,27 @@ async function appear(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   signal?.throwIfAborted();
-  await mkdir(folder, { recursive: true });
-  await mkdir(temporaryOf(folder), { recursive: true });
   const staged = join(temporaryOf(folder), randomUUID());
-  try {
-    const file = await open(staged, 'wx');
+  await onDiskLater(path, async () => {
+    await mkdir(folder, { recursive: true });
+    await mkdir(temporaryOf(folder), { recursive: true });
     try {
-      for (const chunk of chunks) {
-        signal?.throwIfAborted();
-        await file.writeFile(chunk);
+      const file = await open(staged, 'wx');
+      try {
+        for (const chunk of chunks) {
+          signal?.throwIfAborted();
+          await file.writeFile(chunk);
+        }
+        await file.sync();
+      } finally {
+        await file.close();
       }
-      await file.sync();
+      await show(staged, path);
     } finally {
-      await file.close();
+      await rm(staged, { force: true });
     }
-    await show(staged, path);
-  } finally {
-    await rm(staged, { force: true });
-  }
-  syncFolder(folder);
+    syncFolder(folder);
+  });
 }
 
 async function readChunks(
@@ -230,7 +238,9 @@ async function readManifest(path: string): Promise<{ value: unknown } | null> {
     const bytes = chunks[0] ?? new Uint8Array(0);
     if (bytes.length > MAX_MANIFEST_BYTES) throw new SyntaxError('too long');
     return { value: JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) };
-  } catch (cause) {
+  } catch (error) {
+    const cause = diskError(error, path);
+    if (cause instanceof GrailError) throw cause;
     throw new GrailError('MANIFEST_INVALID', `${path} is not a manifest: ask another relay`, {}, { cause });
   } finally {
     await file.close();
@@ -240,13 +250,13 @@ async function readManifest(path: string): Promise<{ value: unknown } | null> {
 async function statOf(path: string): Promise<{ size: number; mtimeMs: number } | null> {
   return stat(path).catch((error: unknown) => {
     if (hasCode(error, 'ENOENT')) return null;
-    throw error;
+    throw diskError(error, path);
   });
 }
 
 async function namesIn(folder: string): Promise<string[]> {
   return readdir(folder).catch((error: unknown) => {
     if (hasCode(error, 'ENOENT')) return [];
-    throw error;
+    throw diskError(error, folder);
   });
 }

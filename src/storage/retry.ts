@@ -23,6 +23,8 @@ export async function untilStored<T>(
       return result;
     } catch (error) {
       if (!(error instanceof GrailError) || error.code !== 'STORAGE_UNAVAILABLE') throw error;
+      // A password that is refused is not accepted later.
+      if (error.details.lasting === true) throw error;
       troubled = true;
       onTrouble(error);
     }

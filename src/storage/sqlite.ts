@@ -72,9 +72,10 @@ export class SqliteLedgerStore implements LedgerStore {
 
   /**
    * Opens a ledger for its one writer, making it when there is none. The lock is PATH.lock.
+   * @param options.durable false for a copy that a crash may damage: it is made anew then
    * @throws GrailError ALREADY_RUNNING, LEDGER_CORRUPT, STORAGE_UNAVAILABLE
    */
-  static open(path: string): SqliteLedgerStore {
+  static open(path: string, { durable = true } = {}): SqliteLedgerStore {
     const lock = lockFile(`${path}.lock`, path);
     let database: DatabaseSync | undefined;
     try {
@@ -82,7 +83,8 @@ export class SqliteLedgerStore implements LedgerStore {
       database = new DatabaseSync(path);
       // secure_delete: no stale copy of an entry stays behind in a page that was rearranged.
       database.exec(
-        'PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON',
+        `PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durable ? 'FULL' : 'OFF'};
+         PRAGMA secure_delete = ON`,
       );
       if (version(database) === 0) database.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`);
       checkVersion(path, database);

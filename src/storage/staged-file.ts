@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, constants, fsyncSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { GrailError } from '../protocol/errors.ts';
+import { onDisk } from './disk-errors.ts';
 
 /** Node takes no write of 2 GiB. */
 const PART = 1 << 28;
@@ -38,7 +39,10 @@ export function syncFolder(folder: string): void {
   }
 }
 
-/** A file that appears under its name whole or not at all: written beside it, synced, then renamed. */
+/**
+ * A file that appears under its name whole or not at all: written beside it, synced, then renamed. Every call throws
+ * STORAGE_UNAVAILABLE when the disk takes nothing.
+ */
 export class StagedFile {
   readonly path: string;
   readonly temporary: string;
@@ -53,25 +57,25 @@ export class StagedFile {
     }
     this.path = path;
     this.temporary = temporary;
-    this.descriptor = openSync(temporary, 'w+');
+    this.descriptor = onDisk(path, () => openSync(temporary, 'w+'));
   }
 
   write(bytes: Uint8Array, position: number | null = null): void {
-    writeFully(this.descriptor, bytes, position);
+    onDisk(this.path, () => writeFully(this.descriptor, bytes, position));
   }
 
   /** Makes its bytes durable, still under the temporary name. */
   finish(): void {
     if (!this.#open) return;
-    fsyncSync(this.descriptor);
+    onDisk(this.path, () => fsyncSync(this.descriptor));
     this.#release();
   }
 
   commit(): void {
     this.finish();
-    renameSync(this.temporary, this.path);
+    onDisk(this.path, () => renameSync(this.temporary, this.path));
     this.#committed = true;
-    syncFolder(dirname(this.path));
+    onDisk(this.path, () => syncFolder(dirname(this.path)));
   }
 
   /** Removes what was not committed; harmless afterwards. */

@@ -1,7 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { DEMO_PASSWORD } from '../../src/cli/demo-network.ts';
@@ -14,6 +12,11 @@ const PATIENCE_MS = 150_000;
 
 const running = new Set<GrailProcess>();
 
+interface GrailOptions {
+  readonly node?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** A `grail` process whose lines can be waited for. */
 export class GrailProcess {
   readonly out: string[] = [];
@@ -24,12 +27,12 @@ export class GrailProcess {
   #over = false;
   #heard: () => void = () => {};
 
-  constructor(args: readonly string[], options: { node?: string; detached?: boolean } = {}) {
+  constructor(args: readonly string[], options: GrailOptions = {}) {
     this.#name = args[0]!;
     const { CI: _unset, ...env } = process.env;
     this.#child = spawn(options.node ?? process.execPath, [GRAIL_MAIN, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...env, GRAIL_PASSWORD: DEMO_PASSWORD },
+      env: { ...env, GRAIL_PASSWORD: DEMO_PASSWORD, ...options.env },
     });
     running.add(this);
     const keep = (stream: NodeJS.ReadableStream, lines: string[]) =>
@@ -107,14 +110,4 @@ export async function grail(args: readonly string[], node?: string) {
   const child = new GrailProcess(args, node === undefined ? {} : { node });
   const { code, signal } = await child.ended;
   return { code, signal, out: child.out, err: child.log };
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

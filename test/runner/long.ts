@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { installMissing } from '../../deploy/servers/programs.ts';
 import { packageRoot } from '../../src/storage/package-root.ts';
-import { installMissing } from './servers.ts';
 import { SUITES } from './suites.ts';
 import { add, type Counts, runVitest } from './vitest.ts';
 

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
+import { installMissing } from '../../deploy/servers/programs.ts';
 import { runLong } from './long.ts';
-import { installMissing } from './servers.ts';
 import { SUITES, type Suite } from './suites.ts';
 import { add, type Counts, executable, runProgram, runVitest } from './vitest.ts';
 

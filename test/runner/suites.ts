@@ -1,11 +1,12 @@
-import { anvil, chromium, type Server, swiftShader, vulkan, xdelta3, zstd } from './servers.ts';
+import { natsServer, type Program, postgres } from '../../deploy/servers/programs.ts';
+import { anvil, chromium, swiftShader, vulkan, xdelta3, zstd } from './servers.ts';
 
 /** A folder of test/. */
 export interface Suite {
   readonly name: string;
   /** Files that run at once. Suites that start processes and watch their timing get the machine for themselves. */
   readonly workers: number;
-  readonly needs: readonly Server[];
+  readonly needs: readonly Program[];
 }
 
 /** The suites, in the order in which they run: quick ones first, so that a mistake shows early. */
@@ -14,6 +15,7 @@ export const SUITES: readonly Suite[] = [
   { name: 'unit', workers: 2, needs: [] },
   { name: 'property', workers: 2, needs: [] },
   { name: 'integration', workers: 1, needs: [] },
+  { name: 'services', workers: 1, needs: [postgres, natsServer] },
   { name: 'chain', workers: 1, needs: [anvil] },
   { name: 'programs', workers: 1, needs: [xdelta3, zstd] },
   { name: 'browser', workers: 1, needs: [chromium] },
