@@ -1,56 +1,105 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { loadBackend } from '../backends/index.ts';
-import { openLedgerReadOnly } from '../ledger/log.ts';
+import type { Genesis } from '../params/genesis.ts';
 import { loadNetworkKey } from '../proofs/network-key.ts';
+import type { VerificationKey } from '../proofs/verification-key.ts';
 import { createVerifier } from '../proofs/verify.ts';
+import { GrailError } from '../protocol/errors.ts';
 import { type AuditReport, audit } from '../replica/audit.ts';
-import { genesisOf } from '../replica/genesis-of.ts';
-import { FolderBlobStore } from '../storage/blobs.ts';
+import { auditBundle } from '../replica/audit-bundle.ts';
+import { useNodeCrypto } from '../storage/node-crypto.ts';
 import { createTrainer } from '../training/index.ts';
 import { defineCommand } from './command.ts';
 import { keyFileFlag } from './flags.ts';
+import { type BundleSource, maxMibFlag, type NetworkSource, openSource, sourcePositional } from './source.ts';
 
 export const command = defineCommand({
   name: 'audit',
   summary: 'Replays a network from genesis and names the first divergence',
-  notes: 'Exit codes: 0 no divergence, 1 a divergence or an unreadable ledger, 2 wrong usage.',
-  positionals: z.strictObject({
-    directory: z.string().describe('the network’s folder: ledger.sqlite and blobs/'),
-  }),
+  notes:
+    'A verifier’s network is fetched first, as far as its newest signed head. A bundle is judged from the policies and\n' +
+    'trainer state that the ledger names before its window; the report says what that does not show.\n' +
+    'Exit codes: 0 no divergence, 1 a divergence or an unreadable ledger, 2 wrong usage.',
+  positionals: z.strictObject({ source: sourcePositional }),
   flags: z.strictObject({
     key: keyFileFlag,
+    maxMib: maxMibFlag,
     json: z.boolean().default(false).describe('print the report as one JSON object'),
   }),
   async run({ positionals, flags, signal, out, err }) {
-    const ledger = openLedgerReadOnly(join(positionals.directory, 'ledger.sqlite'));
+    useNodeCrypto();
+    const source = await openSource(positionals.source, { ...flags, withBlobs: true, err, signal });
     try {
-      const genesis = genesisOf(ledger);
-      const { verificationKey } = await loadNetworkKey(genesis, {
-        ...(flags.key !== undefined && { keyFile: flags.key }),
-        keyFolder: join(positionals.directory, 'keys'),
-        onProgress: ({ message }) => err(message),
-        signal,
-      });
-      const proofs = await createVerifier(verificationKey);
-      const report = await audit({
-        genesis,
-        ledger,
-        blobs: new FolderBlobStore(join(positionals.directory, 'blobs')),
-        trainer: await createTrainer(genesis),
-        backend: await loadBackend('simd'),
-        checkProofs: proofs.verifyMany,
-        onProgress: ({ window, index, entries }) => err(`window ${window}: entry ${index} of ${entries}`),
-        signal,
-      });
-      if (flags.json) out(JSON.stringify(report));
-      else for (const line of lines(report)) out(line);
+      const { key } = flags;
+      const report =
+        source.kind === 'bundle'
+          ? await auditOfBundle(source, key, signal)
+          : await auditOfNetwork(source, key, err, signal);
+      const bundle = source.kind === 'bundle' ? placeOf(source) : null;
+      if (flags.json) out(JSON.stringify(bundle === null ? report : { bundle, ...report }));
+      else {
+        if (bundle !== null) {
+          out(`window             ${bundle.window} alone, from a bundle`);
+          out(`signed head        ${bundle.treeSize} entries, root ${bundle.treeRoot}`);
+        }
+        for (const line of lines(report)) out(line);
+      }
       return report.divergence === null ? 0 : 1;
     } finally {
-      ledger.close();
+      source.close();
     }
   },
 });
+
+function placeOf({ bundled: { bundle } }: BundleSource) {
+  const { treeSize, treeRoot } = bundle.head;
+  return { window: bundle.window, treeSize, treeRoot };
+}
+
+/** What replaying takes besides what is replayed. */
+async function replayer(genesis: Genesis, verificationKey: VerificationKey) {
+  return {
+    checkProofs: (await createVerifier(verificationKey)).verifyMany,
+    trainer: await createTrainer(genesis),
+    backend: await loadBackend('simd'),
+  };
+}
+
+async function auditOfBundle(
+  { bundled }: BundleSource,
+  key: string | undefined,
+  signal: AbortSignal,
+): Promise<AuditReport> {
+  if (key !== undefined) {
+    throw new GrailError('USAGE', '--key is not needed: a bundle has the key that its genesis pins');
+  }
+  const parts = await replayer(bundled.genesis, bundled.bundle.verificationKey);
+  return auditBundle({ bundled, signal, ...parts });
+}
+
+async function auditOfNetwork(
+  { genesis, ledger, blobs, directory, fetched }: NetworkSource,
+  key: string | undefined,
+  err: (line: string) => void,
+  signal: AbortSignal,
+): Promise<AuditReport> {
+  const { verificationKey } = await loadNetworkKey(genesis, {
+    ...(key !== undefined && { keyFile: key }),
+    keyFolder: join(directory, 'keys'),
+    onProgress: ({ message }) => err(message),
+    signal,
+  });
+  return audit({
+    genesis,
+    ledger,
+    blobs,
+    newestHeadOnly: fetched,
+    onProgress: ({ window, index, entries }) => err(`window ${window}: entry ${index} of ${entries}`),
+    signal,
+    ...(await replayer(genesis, verificationKey)),
+  });
+}
 
 function lines(report: AuditReport): string[] {
   const { divergence } = report;

@@ -1,10 +1,8 @@
 import type { Backend } from '../backends/backend.ts';
-import { checkHead, type TreeHead } from '../ledger/head.ts';
+import type { TreeHead } from '../ledger/head.ts';
 import type { Ledger } from '../ledger/log.ts';
 import type { Genesis } from '../params/genesis.ts';
-import { foldDigest, foldPolicy } from '../proofs/fold.ts';
 import { type Hex, toHex } from '../protocol/bytes.ts';
-import { canonicalText, type Json } from '../protocol/canonical.ts';
 import type { Code } from '../protocol/codes.ts';
 import { type Details, GrailError } from '../protocol/errors.ts';
 import { sha256 } from '../protocol/hash.ts';
@@ -12,12 +10,12 @@ import { CLOSERS } from '../protocol/phases.ts';
 import { encodePolicyAnchor } from '../pulse/index.ts';
 import type { BlobStore } from '../storage/blobs.ts';
 import type { Trainer } from '../training/index.ts';
-import type { FoldBody, VerdictBody } from './bodies.ts';
 import { Judge } from './judge.ts';
 import { genesisStart } from './load-judge.ts';
-import { NetworkState } from './state.ts';
-import { assembleVerdict, type CheckProofs } from './verdict.ts';
-import { windowInput } from './window-input.ts';
+import { Recheck } from './recheck.ts';
+import { NetworkState, type PolicyVersion } from './state.ts';
+import type { CheckProofs } from './verdict.ts';
+import { checkVerifierHead } from './verifier-head.ts';
 
 /** What an audit counted, and the first thing that does not fit. */
 export interface AuditReport {
@@ -48,6 +46,8 @@ export interface AuditParts {
   readonly trainer: Trainer;
   readonly backend: Backend;
   readonly checkProofs: CheckProofs;
+  /** Only the newest head is at hand: those of earlier phases are not missed. */
+  readonly newestHeadOnly?: boolean;
   readonly onProgress?: (progress: { window: number; index: number; entries: number }) => void;
   readonly signal?: AbortSignal;
 }
@@ -73,10 +73,8 @@ class Audit {
   readonly #state: NetworkState;
   readonly #judge: Judge;
   readonly #referenced = new Set<Hex>();
+  readonly #recheck: Recheck;
   #signatures = 0;
-  #steps = 0;
-  #proofs = 0;
-  #rejections = 0;
   #blobs = 0;
 
   constructor(parts: AuditParts) {
@@ -84,6 +82,7 @@ class Audit {
     const { genesis, trainer, backend } = parts;
     this.#state = new NetworkState(genesis);
     this.#judge = new Judge(genesis, { trainer, backend }, genesisStart(genesis, trainer));
+    this.#recheck = new Recheck(this.#state, this.#judge, parts.checkProofs);
   }
 
   async everything(): Promise<void> {
@@ -99,52 +98,20 @@ class Audit {
     await this.#blob(genesis.initialAnchor, 'the anchor of genesis');
     for (const { index, entry } of ledger.range()) {
       this.#parts.signal?.throwIfAborted();
-      if (entry.body.type === 'fold') this.#checkFold(index, entry.window, entry.body as unknown as FoldBody);
-      if (entry.body.type === 'verdict') {
-        this.#parts.onProgress?.({ window: entry.window, index, entries: ledger.size });
-        await this.#checkVerdict(index, entry.window, entry.body as unknown as VerdictBody);
-      }
+      const isVerdict = entry.body.type === 'verdict';
+      if (isVerdict) this.#parts.onProgress?.({ window: entry.window, index, entries: ledger.size });
+      await this.#recheck.check(index, entry);
       this.#state.apply(entry);
+      if (isVerdict) await this.#checkBlobs(this.#state.versions.at(-1)!);
       if ('miner' in entry.body) this.#signatures++;
     }
     this.#checkHeads();
     await this.#checkStore();
   }
 
-  /** The rest of a fold entry is checked by the state; the digest needs the policy. */
-  #checkFold(index: number, number: number, body: FoldBody): void {
-    const window = this.#state.window(number);
-    if (window?.open == null || window.phase !== 'opening') return; // the state refuses the entry
-    const version = window.open.policyVersion;
-    const expected = this.#state.foldBody(number, (rho) =>
-      foldDigest(foldPolicy(this.#judge.policy(version), rho)),
-    );
-    if (body.foldDigest !== expected.foldDigest) {
-      throw diverged(index, number, 'foldDigest', expected.foldDigest, body.foldDigest);
-    }
-  }
-
-  async #checkVerdict(index: number, number: number, body: VerdictBody): Promise<void> {
-    const window = this.#state.window(number);
-    if (window?.fold == null || number !== this.#state.nextVerdict) return; // the state refuses the entry
-    const input = windowInput(window);
-    const policy = this.#judge.policy(input.policyVersion);
-    const work = this.#judge.process(input);
-    for (const { slots } of input.commits) this.#steps += slots * this.#parts.genesis.stepsPerSlot;
-    const checkProofs: CheckProofs = (proofs) => {
-      this.#proofs += proofs.length;
-      return this.#parts.checkProofs(proofs);
-    };
-    const expected = await assembleVerdict(this.#state, window, work, policy, checkProofs);
-    const difference = firstDifference(expected as unknown as Json, body as unknown as Json, '');
-    if (difference !== null) {
-      throw diverged(index, number, difference.path, difference.expected, difference.got);
-    }
-    this.#rejections += body.results.filter(({ rejection }) => rejection !== null).length;
-    await this.#blob(body.update.patch.hash, `the patch of policy ${body.update.version}`);
-    if (body.update.anchor !== null) {
-      await this.#blob(body.update.anchor.hash, `the anchor of policy ${body.update.version}`);
-    }
+  async #checkBlobs({ version, patch, anchor }: PolicyVersion): Promise<void> {
+    await this.#blob(patch!.hash, `the patch of policy ${version}`);
+    if (anchor !== null) await this.#blob(anchor.hash, `the anchor of policy ${version}`);
   }
 
   async #blob(hash: Hex, what: string): Promise<void> {
@@ -191,6 +158,7 @@ class Audit {
       }
       signed.add(head.treeSize - 1);
     }
+    if (this.#parts.newestHeadOnly === true) return;
     for (const { index, entry } of ledger.range()) {
       const closes = entry.phase !== 'genesis' && entry.body.type === CLOSERS[entry.phase];
       // A verifier that was killed signs its last entry when it starts again.
@@ -205,9 +173,8 @@ class Audit {
   }
 
   #checkSigner(position: number, head: TreeHead): void {
-    const { genesis } = this.#parts;
     try {
-      checkHead(this.#state.domain, head);
+      checkVerifierHead(this.#state, head);
     } catch (error) {
       if (!(error instanceof GrailError)) throw error;
       throw new GrailError(error.code, `tree head ${position}: ${error.message}`, {
@@ -215,11 +182,6 @@ class Audit {
         head: position,
       });
     }
-    if (genesis.verifiers.some(({ address }) => address === head.author)) return;
-    throw new GrailError('LEDGER_INVALID', `tree head ${position} is signed by no verifier of this network`, {
-      head: position,
-      got: head.author,
-    });
   }
 
   async #checkStore(): Promise<void> {
@@ -232,29 +194,53 @@ class Audit {
   }
 
   report(divergence: AuditReport['divergence']): AuditReport {
-    const newest = this.#state.versions.at(-1)!;
-    const { genesis, ledger } = this.#parts;
-    return {
-      genesisHash: toHex(this.#state.genesisHash),
-      insecureDev: genesis.insecureDev,
+    const { ledger } = this.#parts;
+    return reportOf({
+      state: this.#state,
+      recheck: this.#recheck,
       entries: ledger.size,
-      windows: this.#state.nextVerdict,
       signatures: this.#signatures,
-      steps: this.#steps,
-      proofs: this.#proofs,
-      rejections: this.#rejections,
-      updates: newest.version,
       blobs: this.#blobs,
-      policyVersion: newest.version,
-      policyRoot: newest.policyRoot,
-      trainerStateRoot: newest.trainerStateRoot,
       divergence,
-      unseen: unseen(genesis),
-    };
+      unseen: this.#parts.newestHeadOnly === true ? [EARLIER_HEADS] : [],
+    });
   }
 }
 
-function unseen(genesis: Genesis): string[] {
+const EARLIER_HEADS = 'heads signed before the newest: a verifier serves that one alone';
+
+/** What was counted, with the roots at which it ended. @param parts.unseen what this kind of audit cannot see besides */
+export function reportOf(
+  parts: Pick<AuditReport, 'entries' | 'signatures' | 'blobs' | 'divergence' | 'unseen'> & {
+    readonly state: NetworkState;
+    readonly recheck: Recheck;
+    /** Windows with a verdict; all of the state's without it. */
+    readonly windows?: number;
+  },
+): AuditReport {
+  const { state, recheck, divergence, unseen } = parts;
+  const newest = state.versions.at(-1)!;
+  const windows = parts.windows ?? state.nextVerdict;
+  return {
+    genesisHash: toHex(state.genesisHash),
+    insecureDev: state.genesis.insecureDev,
+    entries: parts.entries,
+    windows,
+    signatures: parts.signatures,
+    steps: recheck.steps,
+    proofs: recheck.proofs,
+    rejections: recheck.rejections,
+    updates: windows,
+    blobs: parts.blobs,
+    policyVersion: newest.version,
+    policyRoot: newest.policyRoot,
+    trainerStateRoot: newest.trainerStateRoot,
+    divergence,
+    unseen: [...unseenOf(state.genesis), ...unseen],
+  };
+}
+
+function unseenOf(genesis: Genesis): string[] {
   const lines = [
     'when messages arrived: on a network without a chain the operator closes the phases',
     'connections and messages that were refused before they became entries',
@@ -271,37 +257,4 @@ function unseen(genesis: Genesis): string[] {
     lines.push('who knows the secrets of the proving keys: look at how they were made');
   }
   return lines;
-}
-
-function diverged(index: number, window: number, path: string, expected: Json, got: Json): GrailError {
-  return new GrailError(
-    'LEDGER_DIVERGED',
-    `entry ${index} (window ${window}): ${path || 'body'} differs from what a replay gives`,
-    { index, window, path, expected, got },
-  );
-}
-
-/** The first place, in canonical order of keys, in which two JSON values differ. */
-export function firstDifference(
-  expected: Json,
-  got: Json,
-  path: string,
-): { path: string; expected: Json; got: Json } | null {
-  if (canonicalText(expected) === canonicalText(got)) return null;
-  if (isObject(expected) && isObject(got) && Array.isArray(expected) === Array.isArray(got)) {
-    for (const key of [...new Set([...Object.keys(expected), ...Object.keys(got)])].sort()) {
-      // A member that is null is not one that is absent.
-      const [a, b] = [expected, got].map((object) => (Object.hasOwn(object, key) ? object[key]! : undefined));
-      const at = path === '' ? key : `${path}.${key}`;
-      if (a === undefined && b === undefined) continue;
-      if (a === undefined || b === undefined) return { path: at, expected: a ?? null, got: b ?? null };
-      const difference = firstDifference(a, b, at);
-      if (difference !== null) return difference;
-    }
-  }
-  return { path, expected, got };
-}
-
-function isObject(value: Json): value is { readonly [key: string]: Json } {
-  return typeof value === 'object' && value !== null;
 }

@@ -77,18 +77,23 @@ export async function storedPolicies(
   }
 }
 
-/** Where a ledger is replayed from its first entry to train again what no cache holds. */
+/**
+ * Where a ledger is replayed from its first entry to train again what no cache holds.
+ * @param until the window whose verdict ends it; without it, all are replayed
+ */
 export async function replayedStart(
   genesis: Genesis,
   ledger: Ledger,
   backend: Backend,
   onWindow: (window: number) => void = () => {},
+  until: number | null = null,
 ): Promise<JudgeStart> {
   const trainer = await createTrainer(genesis);
   const judge = new Judge(genesis, { trainer, backend }, genesisStart(genesis, trainer));
   const state = new NetworkState(genesis);
   for (const { entry } of ledger.range()) {
     if (entry.body.type === 'verdict') {
+      if (entry.window === until) break;
       judge.process(windowInput(state.window(entry.window)!));
       onWindow(entry.window);
     }

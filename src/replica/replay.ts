@@ -56,30 +56,21 @@ export type CommitCheck =
  * commitment cannot fail, and one differing action rejects the whole of it, naming the first slot and step.
  */
 export function checkCommit(context: ReplayContext, commit: CommitInput): CommitCheck {
-  const { genesis, genesisHash, environment, window } = context;
+  const { genesis, genesisHash, window } = context;
   const { miner, slots } = commit;
   const steps = genesis.stepsPerSlot;
   const actionCount = genesis.architecture.actions;
-  let actions: Uint16Array;
+  let rollouts: Rollouts;
   try {
-    actions = unpackActions(fromHex(commit.actions), slots * steps, actionCount);
+    rollouts = committedRollouts(context, commit);
   } catch (error) {
     if (!(error instanceof GrailError)) throw error;
     const { expected, got } = error.details;
     return { miner, rejection: { code: error.code, expected: expected ?? null, got: got ?? null } };
   }
+  const { actions } = rollouts;
   const address = fromHex(miner);
   const seeds = minerSeeds(genesisHash, context.windowSeed, address);
-  const rollouts = runSlots(
-    environment,
-    seeds,
-    genesis.groupSize,
-    slots,
-    steps,
-    (step, _observations, out) => {
-      for (let slot = 0; slot < slots; slot++) out[slot] = actions[slot * steps + step]!;
-    },
-  );
   const logits = logitsOf(context.loaded, rollouts.observations, slots * steps, actionCount);
   const mismatch = firstMismatch(actions, logits, seeds, slots, steps, actionCount);
   if (mismatch !== null)
@@ -92,6 +83,23 @@ export function checkCommit(context: ReplayContext, commit: CommitInput): Commit
     return { miner, rejection: { code: 'COMMIT_ROOT_MISMATCH', expected: root, got: commit.commitRoot } };
   }
   return { miner, rejection: null, rollouts, logits };
+}
+
+/**
+ * Every environment step of a commitment, from its actions and the seeds of its window.
+ * @throws GrailError COMMIT_SHAPE when it does not hold the actions of all its steps
+ */
+export function committedRollouts(
+  context: Pick<ReplayContext, 'genesis' | 'genesisHash' | 'environment' | 'windowSeed'>,
+  { miner, slots, actions: packed }: CommitInput,
+): Rollouts {
+  const { genesis, genesisHash, environment, windowSeed } = context;
+  const steps = genesis.stepsPerSlot;
+  const actions = unpackActions(fromHex(packed), slots * steps, genesis.architecture.actions);
+  const seeds = minerSeeds(genesisHash, windowSeed, fromHex(miner));
+  return runSlots(environment, seeds, genesis.groupSize, slots, steps, (step, _observations, out) => {
+    for (let slot = 0; slot < slots; slot++) out[slot] = actions[slot * steps + step]!;
+  });
 }
 
 /** The policy's logits for `rows` observations, in passes of bounded size. `[rows, actions]` int32. */

@@ -178,8 +178,9 @@ async function checkParts(
 /** A valid proof counts whoever posted its bytes before; an invalid one that stood in the ledger already was copied. */
 function refused(state: NetworkState, proof: Posted<MessageOf<'proof'>>, error: GrailError): Rejection {
   if (error.code !== 'PROOF_INVALID' && error.code !== 'PROOF_ENCODING') throw error;
-  const first = state.proofIndex.get(proofHash(proof.message.proof))!;
-  if (first === proof.index) return { code: error.code };
+  const first = state.proofIndex.get(proofHash(proof.message.proof));
+  // Forgotten with its window, or its own entry: nothing that is remembered was copied.
+  if (first === undefined || first === proof.index) return { code: error.code };
   return {
     code: 'PROOF_REPLAYED',
     expected: 'a proof of this statement',
