@@ -1,6 +1,6 @@
 /**
  * The project's own tasks: `build` (dist/ for the package), `check` (Biome and tsc), `kernels` (assembly/ to binaries in
- * src/; `--check` only compares), `bench NAME` (bench/NAME.ts).
+ * src/; `--check` only compares), `bench NAME` (bench/NAME.ts), `cluster` (deploy/local.ts), `chaos` (test/chaos/).
  */
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,8 +10,9 @@ import { become, binOf, ensureInstalled, fail, NODE_FLAGS, nodePath, root, runTo
 const SHIPPED = ['src', 'rollouts', 'verifier'];
 
 const [task, ...rest] = process.argv.slice(2);
-const tasks = { build, check, kernels, bench };
-if (!Object.hasOwn(tasks, task ?? '')) fail('USAGE', 'the task is build, check, kernels or bench NAME');
+const tasks = { build, check, kernels, bench, cluster, chaos };
+if (!Object.hasOwn(tasks, task ?? ''))
+  fail('USAGE', 'the task is build, check, kernels, cluster, chaos or bench NAME');
 ensureInstalled();
 const node = nodePath();
 tasks[task]();
@@ -111,6 +112,14 @@ function kernel(source, flags) {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function cluster() {
+  become(node, [...NODE_FLAGS, join(root, 'deploy', 'local.ts'), ...rest]);
+}
+
+function chaos() {
+  become(node, [...NODE_FLAGS, join(root, 'test', 'chaos', 'main.ts'), ...rest]);
 }
 
 function bench() {

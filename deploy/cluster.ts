@@ -17,6 +17,8 @@ export interface ClusterOptions {
   readonly sizes: Sizes;
   /** Port of the first gateway; the others follow it. 0 takes free ones. */
   readonly port: number;
+  /** Port at which the first process that is no gateway tells how it is; the others follow it. Free ones unless given. */
+  readonly operatorPort?: number;
   /** Further flags of every process, and of sequencers. */
   readonly flags?: readonly string[];
   readonly sequencerFlags?: readonly string[];
@@ -29,6 +31,7 @@ export interface ClusterOptions {
 export interface Member {
   readonly name: string;
   readonly role: Exclude<Role, 'all'>;
+  readonly index: number;
   readonly child: Child;
   /** Where it listens, once it does. A sequencer that waits for its lease does not yet. */
   readonly url: Promise<string>;
@@ -87,13 +90,18 @@ export class Cluster {
       name,
       args: [
         ...['verifier', '--role', role, '--dir', join(folder, directory), '--json'],
-        ...['--database', places.database, '--blobs', places.blobs, '--bus', places.bus],
-        ...['--port', String(this.#port(role, name, index))],
+        ...['--port', String(this.portOf(role, index))],
         ...flags,
         ...(role === 'sequencer' ? sequencerFlags : []),
       ],
       logFile: join(folder, 'logs', `${name}.log`),
-      ...(env && { env }),
+      // Not as flags: everybody on the machine sees those, and the database's URL has a password.
+      env: {
+        ...env,
+        GRAIL_DATABASE: places.database,
+        GRAIL_BLOBS: places.blobs,
+        GRAIL_BUS: places.bus,
+      },
       onErr: (line) => onLine?.(name, line),
       onOut: (line) => {
         const event = JSON.parse(line);
@@ -102,7 +110,7 @@ export class Cluster {
         ready.resolve(event.url);
       },
     });
-    const member: Member = { name, role, child, url: ready.promise };
+    const member: Member = { name, role, index, child, url: ready.promise };
     this.#members.set(name, member);
     void child.ended.then((reason) => {
       if (this.#members.get(name) === member) this.#members.delete(name);
@@ -132,9 +140,12 @@ export class Cluster {
     }
   }
 
-  #port(role: Member['role'], name: string, index: number): number {
-    const { port } = this.#options;
-    if (role !== 'gateway') return 0;
-    return this.#ports.get(name) ?? (port === 0 ? 0 : port + index);
+  /** The port that a process gets; 0 is a free one. */
+  portOf(role: Member['role'], index: number): number {
+    const { port, operatorPort = 0, sizes } = this.#options;
+    if (role === 'gateway') return this.#ports.get(`gateway-${index}`) ?? (port === 0 ? 0 : port + index);
+    if (operatorPort === 0) return 0;
+    const before = { sequencer: 0, checker: sizes.sequencer, trainer: sizes.sequencer + sizes.checker };
+    return operatorPort + before[role] + index;
   }
 }

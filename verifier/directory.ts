@@ -11,6 +11,7 @@ import { GrailError } from '../src/protocol/errors.ts';
 import { genesisOf } from '../src/replica/genesis-of.ts';
 import { NetworkState } from '../src/replica/state.ts';
 import { FolderBlobStore } from '../src/storage/blobs.ts';
+import { onDiskLater } from '../src/storage/disk-errors.ts';
 import type { Devnet } from './devnet.ts';
 
 const operatorSchema = z.strictObject({
@@ -133,15 +134,17 @@ export class NetworkDirectory {
     };
   }
 
-  /** Keeps a trainer state, and forgets all but the two newest. */
+  /** Keeps a trainer state, and forgets all but the two newest. @throws GrailError STORAGE_UNAVAILABLE */
   async keepTrainerState(version: number, bytes: Uint8Array): Promise<void> {
-    await mkdir(this.#trainerPath, { recursive: true });
     const file = join(this.#trainerPath, `${version}.state`);
-    await writeFile(`${file}.new`, bytes, { flush: true });
-    await rename(`${file}.new`, file);
-    for (const name of await readdir(this.#trainerPath)) {
-      if (Number.parseInt(name, 10) < version - 1) await rm(join(this.#trainerPath, name), { force: true });
-    }
+    await onDiskLater(file, async () => {
+      await mkdir(this.#trainerPath, { recursive: true });
+      await writeFile(`${file}.new`, bytes, { flush: true });
+      await rename(`${file}.new`, file);
+      for (const name of await readdir(this.#trainerPath)) {
+        if (Number.parseInt(name, 10) < version - 1) await rm(join(this.#trainerPath, name), { force: true });
+      }
+    });
   }
 
   /** A kept trainer state, or null. Its root is the caller's to check. */

@@ -82,14 +82,18 @@ export class Sequencer implements SequencerView {
   readonly #proofs: CheckedProofs;
   readonly #policies: Map<number, Policy>;
   readonly #stop = new AbortController();
+  /** Why a policy or trainer state cannot be stored now, or null. */
+  #blobTrouble: GrailError | null = null;
   #running: Promise<void> | null = null;
   #again = false;
   #finished = false;
-  #failure: ((error: Error) => void) | null = null;
+  /** Rejected with what the network cannot go on from, which may happen before it is waited for. */
+  readonly #failure = Promise.withResolvers<never>();
   #evaluation: { readonly version: number; readonly meanReturn: number } | null = null;
 
   constructor(parts: SequencerParts) {
     this.#parts = parts;
+    this.#failure.promise.catch(() => {});
     this.state = parts.state;
     this.ledger = parts.ledger;
     this.#policies = parts.policies;
@@ -102,7 +106,7 @@ export class Sequencer implements SequencerView {
         this.#durable(batch);
       },
       onTrouble: (trouble) => this.#troubled(trouble),
-      onFatal: (error) => this.#failure?.(error),
+      onFatal: (error) => this.#failure.reject(error),
     });
     parts.metrics.queues.watchItems('entriesPending', {
       depth: () => this.#journal.pending,
@@ -112,9 +116,10 @@ export class Sequencer implements SequencerView {
       judge: parts.judge,
       evaluationEpisodes: parts.config.evaluationEpisodes,
       metrics: parts.metrics.work,
+      log: parts.log,
       onJudged: () => this.#advance(),
       onFailed: (error) => {
-        if (!this.#stopped) this.#failure?.(error);
+        if (!this.#stopped) this.#failure.reject(error);
       },
     });
     this.#proofs = new CheckedProofs(parts.checkProofs, parts.metrics.work, this.#stop.signal);
@@ -130,7 +135,7 @@ export class Sequencer implements SequencerView {
 
   /** Why the storage takes nothing now, or null. */
   get trouble(): GrailError | null {
-    return this.#journal.trouble;
+    return this.#journal.trouble ?? this.#blobTrouble;
   }
 
   /** Signs the head that a kill may have left unsigned, before anything is appended behind it. */
@@ -146,11 +151,14 @@ export class Sequencer implements SequencerView {
    * Starts closing phases. Resolves once the run is over (`windows` or `goal` of the configuration); rejects when the
    * network cannot go on.
    */
-  async run(): Promise<void> {
+  run(): Promise<void> {
+    return Promise.race([this.#failure.promise, this.#toTheEnd()]);
+  }
+
+  async #toTheEnd(): Promise<void> {
     await this.#resume();
     if (this.#finished) return;
-    return new Promise((resolve, reject) => {
-      this.#failure = reject;
+    return new Promise((resolve) => {
       this.subscribe(() => {
         if (this.#finished && this.#journal.pending === 0) resolve();
       });
@@ -329,7 +337,7 @@ export class Sequencer implements SequencerView {
       },
       (error: Error) => {
         this.#running = null;
-        if (!this.#stopped) this.#failure?.(error);
+        if (!this.#stopped) this.#failure.reject(error);
       },
     );
   }
@@ -429,7 +437,10 @@ export class Sequencer implements SequencerView {
 
   /** Tries until the storage takes it, as the journal does with entries. */
   #stored(action: () => Promise<void>): Promise<void> {
-    const onTrouble = (trouble: GrailError | null) => this.#troubled(trouble);
+    const onTrouble = (trouble: GrailError | null) => {
+      this.#blobTrouble = trouble;
+      this.#troubled(trouble);
+    };
     return untilStored(action, { signal: this.#stop.signal, onTrouble });
   }
 

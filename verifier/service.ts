@@ -18,7 +18,7 @@ import { startJobWorkers } from './jobs/job-worker.ts';
 import type { Log } from './log.ts';
 import { createMetrics, observeBlobs, observeBus, observeDatabase, watchProcess } from './metrics/index.ts';
 import { startOperatorServer } from './operator-server.ts';
-import { EMBEDDED, openBlobs, openBus, openDatabase, type Places } from './roles/backends.ts';
+import { EMBEDDED, openBlobs, openBus, openDatabase, openWork, type Places } from './roles/backends.ts';
 import type { RoleContext } from './roles/context.ts';
 import { startFollowing } from './roles/gateway.ts';
 import { makeSequencer } from './roles/sequencer.ts';
@@ -93,7 +93,7 @@ export async function startVerifier(
     const serves = role === 'all' || role === 'gateway';
     const operator = serves ? null : await startOperatorServer({ ...config, log, health, metrics });
     if (operator !== null) closers.add(() => operator.stop());
-    const stores = await openBlobs(places, directory);
+    const blobs = await openBlobs(places, directory);
     const ledger = await openRoleLedger(role, directory, config, { database, signal, log, health, closers });
     const genesis = genesisOf(ledger.ledger);
     const bus = observeBus(await openBus(places, genesis, `grail-${role}`, signal), metrics.work);
@@ -102,8 +102,8 @@ export async function startVerifier(
     const context: RoleContext = {
       config,
       genesis,
-      blobs: observeBlobs(stores.blobs, metrics.storage),
-      work: stores.work,
+      blobs: observeBlobs(blobs, metrics.storage),
+      work: await openWork(places, genesis),
       bus,
       log,
       metrics,
@@ -166,7 +166,7 @@ function checkPlaces(role: Role, places: Places): void {
       flag: '--database',
     });
   }
-  for (const flag of ['bus', 'database'] as const) {
+  for (const flag of ['bus', 'database', 'blobs'] as const) {
     if (places[flag] !== null) continue;
     throw new GrailError(
       'USAGE',
@@ -224,7 +224,7 @@ async function startComputing(role: Role, context: RoleContext): Promise<void> {
   const { genesis, config, bus, work, keys, closers } = context;
   const { verificationKey } = await loadNetworkKey(genesis, keys);
   const pool = new ComputePool(genesis, verificationKey, config.threads);
-  const workers = startJobWorkers({ queue: bus.jobs, work, pool, kinds: JOBS[role] });
+  const workers = startJobWorkers({ queue: bus.jobs, stores: work, pool, kinds: JOBS[role] });
   closers.add(async () => {
     await workers.stop({ graceMs: JOB_GRACE_MS });
     await pool.close();

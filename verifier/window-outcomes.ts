@@ -1,6 +1,7 @@
 import type { Policy } from '../src/policy/architecture.ts';
 import type { Hex } from '../src/protocol/bytes.ts';
 import type { WindowInput, WindowWork } from '../src/replica/judge.ts';
+import type { Log } from './log.ts';
 import type { WorkMetrics } from './metrics/work.ts';
 
 /** Who replays, checks and trains for a sequencer. */
@@ -24,6 +25,7 @@ export interface WindowOutcomesParts {
   /** Fresh episodes over which each policy is evaluated; 0 does not. */
   readonly evaluationEpisodes: number;
   readonly metrics: WorkMetrics;
+  readonly log: Log;
   /** Hears that a window was judged. */
   readonly onJudged: () => void;
   /** Hears of a window that cannot be judged. */
@@ -63,7 +65,7 @@ export class WindowOutcomes {
   }
 
   async #judge(input: WindowInput): Promise<WindowOutcome> {
-    const { judge, evaluationEpisodes, metrics, onJudged } = this.#parts;
+    const { judge, evaluationEpisodes, metrics, log, onJudged } = this.#parts;
     const began = performance.now();
     const work = await judge.process(input);
     const seconds = (performance.now() - began) / 1000;
@@ -72,8 +74,14 @@ export class WindowOutcomes {
     onJudged();
     if (evaluationEpisodes === 0) return { work, evaluation: null, seconds };
     const evaluating = performance.now();
-    const evaluation = await judge.evaluate(work.policy, evaluationEpisodes);
-    metrics.windowWork('evaluate', (performance.now() - evaluating) / 1000);
-    return { work, evaluation, seconds };
+    try {
+      const evaluation = await judge.evaluate(work.policy, evaluationEpisodes);
+      metrics.windowWork('evaluate', (performance.now() - evaluating) / 1000);
+      return { work, evaluation, seconds };
+    } catch (error) {
+      // A report that nothing in the protocol reads: the network goes on without it.
+      log.warn(`policy ${work.update.version} was not evaluated: ${(error as Error).message}`);
+      return { work, evaluation: null, seconds };
+    }
   }
 }

@@ -1,12 +1,12 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { Client } from 'pg';
 import { GrailError } from '../../src/protocol/errors.ts';
 import { serverFolder } from './folder.ts';
 import { freePort, pathOf, type ServerProcess, startServer } from './process.ts';
-import { postgres } from './programs.ts';
+import { besidePostgres, postgres } from './programs.ts';
 
 /** A PostgreSQL server of its own, on a port of this machine. */
 export interface PostgresServer {
@@ -67,7 +67,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     if (user.uid !== undefined) chownSync(passwordFile, user.uid, user.gid!);
   }
   const password = readFileSync(passwordFile, 'utf8');
-  if (!existsSync(join(data, 'PG_VERSION'))) initialise(dirname(path), data, passwordFile, spawning);
+  if (!existsSync(join(data, 'PG_VERSION'))) initialise(data, passwordFile, spawning);
   const port = options.port ?? (await freePort());
   const fsync = (options.fsync ?? true) ? 'on' : 'off';
   const run = () =>
@@ -122,14 +122,9 @@ export async function runSql(url: string, text: string): Promise<Record<string, 
 }
 
 /** Makes the server's files. @throws GrailError CHILD_FAILED */
-function initialise(
-  programs: string,
-  data: string,
-  passwordFile: string,
-  spawning: Parameters<typeof spawnSync>[2],
-): void {
+function initialise(data: string, passwordFile: string, spawning: Parameters<typeof spawnSync>[2]): void {
   const { status, stderr, error } = spawnSync(
-    join(programs, 'initdb'),
+    besidePostgres('initdb'),
     [
       ...['--pgdata', data, '--username', USER, '--auth', 'scram-sha-256', '--pwfile', passwordFile],
       ...['--encoding', 'UTF8', '--locale', 'C', '--no-sync'],

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { existsSync, readdirSync, realpathSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
 
 /** A program that something needs. */
 export interface Program {
@@ -26,12 +26,17 @@ function postgresFolders(): string[] {
   return versions.map((version) => join(root, version, 'bin', 'postgres'));
 }
 
-/** The database server; `initdb` lies beside it. */
+/** The database server. */
 export const postgres: Program = {
   name: 'postgres',
   debianPackage: 'postgresql',
   find: () => onPath('postgres') ?? firstOf(postgresFolders()),
 };
+
+/** A program of the same version as the database server, such as `initdb`: it lies beside it. */
+export function besidePostgres(name: string): string {
+  return join(dirname(realpathSync(postgres.find()!)), name);
+}
 
 export const natsServer: Program = {
   name: 'nats-server',

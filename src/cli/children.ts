@@ -34,6 +34,12 @@ export interface ChildOptions {
   readonly onErr?: (line: string) => void;
 }
 
+/** Ends every child that still runs when this process does: one listener, however many they are. */
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 /** Another `grail` process. */
 export interface Child {
   readonly name: string;
@@ -72,7 +78,8 @@ export function startChild(options: ChildOptions): Child {
     );
   });
   const kill = () => child.kill('SIGKILL');
-  process.once('exit', kill);
+  running.add(child);
+  void ended.then(() => running.delete(child));
   return {
     name: options.name,
     pid: child.pid ?? 0,
@@ -80,14 +87,12 @@ export function startChild(options: ChildOptions): Child {
     async kill() {
       kill();
       await ended;
-      process.removeListener('exit', kill);
     },
     async stop(graceMs) {
       child.kill('SIGTERM');
       const timer = setTimeout(kill, graceMs);
       await ended;
       clearTimeout(timer);
-      process.removeListener('exit', kill);
     },
   };
 }

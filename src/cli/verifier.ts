@@ -27,7 +27,8 @@ export const command = defineCommand({
     '  grail verifier --role sequencer --dir DIR --database postgres://… --bus nats://… --blobs s3://…   (a second one waits)',
     '  grail verifier --role gateway|checker|trainer --dir EMPTY --database … --bus … --blobs …',
     'Passwords: PGPASSWORD, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, GRAIL_NATS_CREDS; or whole places as',
-    'GRAIL_DATABASE, GRAIL_BLOBS and GRAIL_BUS. Docs: docs/guides/operators.md',
+    'GRAIL_DATABASE, GRAIL_BLOBS and GRAIL_BUS. A sequencer on a folder that holds a network copies it into an empty',
+    'database. Docs: docs/guides/operators.md',
   ].join('\n'),
   positionals: z.strictObject({}),
   flags: z.strictObject({
@@ -78,6 +79,7 @@ export const command = defineCommand({
       places,
       role: flags.role,
       log,
+      signal,
       make: () =>
         makeDevnet({
           seed: flags.seed ?? null,

@@ -17,6 +17,9 @@ export interface Posted<M> {
 export class PhaseMessages<M extends { miner: Hex }> {
   readonly #first = new Map<Hex, Posted<M>>();
   readonly #second = new Map<Hex, Posted<M>>();
+  /** What `miners` and `counted` gave last, until something is added: they are asked for with every batch of entries. */
+  #miners: readonly Hex[] | null = null;
+  #counted: readonly Posted<M>[] | null = null;
 
   get(miner: Hex): Posted<M> | undefined {
     return this.#first.get(miner);
@@ -30,6 +33,8 @@ export class PhaseMessages<M extends { miner: Hex }> {
   /** Records a message: the first of a miner, or the evidence that it signed another. */
   add(posted: Posted<M>): void {
     (this.#first.has(posted.miner) ? this.#second : this.#first).set(posted.miner, posted);
+    this.#miners = null;
+    this.#counted = null;
   }
 
   /** Miners that posted. */
@@ -38,15 +43,17 @@ export class PhaseMessages<M extends { miner: Hex }> {
   }
 
   /** All miners that posted, equivocators included, sorted by address. */
-  miners(): Hex[] {
-    return [...this.#first.keys()].sort();
+  miners(): readonly Hex[] {
+    this.#miners ??= [...this.#first.keys()].sort();
+    return this.#miners;
   }
 
   /** The messages that count, sorted by address. */
-  counted(): Posted<M>[] {
-    return this.miners()
+  counted(): readonly Posted<M>[] {
+    this.#counted ??= this.miners()
       .filter((miner) => !this.#second.has(miner))
       .map((miner) => this.#first.get(miner)!);
+    return this.#counted;
   }
 
   /** The miner's message if it counts. */

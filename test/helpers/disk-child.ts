@@ -11,6 +11,7 @@ import { FolderBlobStore } from '../../src/storage/blobs.ts';
 import { FolderBlobCache } from '../../src/storage/pulse-store.ts';
 import { SqliteLedgerStore } from '../../src/storage/sqlite.ts';
 import { StagedFile } from '../../src/storage/staged-file.ts';
+import { NetworkDirectory } from '../../verifier/directory.ts';
 
 const [, , store, folder = '', forbidden] = process.argv;
 const LARGE = 8_388_608;
@@ -38,6 +39,10 @@ const stores: Record<string, (path: string) => (bytes: Uint8Array) => void | Pro
         file.close();
       }
     };
+  },
+  trainer(path) {
+    const directory = new NetworkDirectory(join(path, 'network'));
+    return (bytes) => directory.keepTrainerState(1, bytes);
   },
   ledger(path) {
     const ledger = SqliteLedgerStore.open(join(path, 'ledger.sqlite'));

@@ -22,6 +22,19 @@ export class KeptLog implements Log {
   readonly info = this.#keep('info');
   readonly warn = this.#keep('warn');
   readonly error = this.#keep('error');
+
+  child(fields: Record<string, unknown>): Log {
+    const at =
+      (level: 'info' | 'warn' | 'error') =>
+      (message: string, own: Record<string, unknown> = {}) =>
+        this[level](message, { ...fields, ...own });
+    return {
+      info: at('info'),
+      warn: at('warn'),
+      error: at('error'),
+      child: (own) => this.child({ ...fields, ...own }),
+    };
+  }
 }
 
 /** A gateway on a free port over a network of its own. */

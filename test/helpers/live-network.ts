@@ -1,12 +1,13 @@
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../../deploy/servers/process.ts';
 import type { CheatKind } from '../../rollouts/cheats.ts';
 import { loadBackend } from '../../src/backends/index.ts';
 import { DEMO_PASSWORD } from '../../src/cli/demo-network.ts';
 import { createKeystore } from '../../src/cli/keystore.ts';
 import type { LedgerEntry } from '../../src/ledger/entry.ts';
-import { openLedgerReadOnly } from '../../src/ledger/log.ts';
+import { type Ledger, openLedgerReadOnly } from '../../src/ledger/log.ts';
 import { loadVerificationKey } from '../../src/proofs/artefacts.ts';
 import { createVerifier } from '../../src/proofs/verify.ts';
 import type { Hex } from '../../src/protocol/bytes.ts';
@@ -15,11 +16,11 @@ import { type AuditReport, audit } from '../../src/replica/audit.ts';
 import type { VerdictBody } from '../../src/replica/bodies.ts';
 import { genesisOf } from '../../src/replica/genesis-of.ts';
 import type { CheckProofs } from '../../src/replica/verdict.ts';
-import { FolderBlobStore } from '../../src/storage/blobs.ts';
+import { type BlobStore, FolderBlobStore } from '../../src/storage/blobs.ts';
 import { createTrainer } from '../../src/training/index.ts';
 import { makeDevnet } from '../../verifier/devnet.ts';
 import { NetworkDirectory } from '../../verifier/directory.ts';
-import { freePort, GrailProcess } from './grail-process.ts';
+import { GrailProcess } from './grail-process.ts';
 
 /** A development network in a folder of its own, run by real processes. */
 export class LiveNetwork {
@@ -78,7 +79,8 @@ export class LiveNetwork {
       '--json',
     ];
     if (cheat !== undefined) args.push('--cheat', cheat);
-    return new GrailProcess(args);
+    // Networks of one seed have the same keys, and may run at the same time.
+    return new GrailProcess(args, { env: { GRAIL_RUNTIME: this.directory } });
   }
 
   entries(): LedgerEntry[] {
@@ -125,30 +127,35 @@ export function verdictsOf(entries: readonly LedgerEntry[]): VerdictBody[] {
 
 let proofs: Promise<CheckProofs> | null = null;
 
-/** Audits a folder in this process, with a verifier of proofs that all audits share. */
+/** Audits a folder in this process. */
 export async function auditFolder(directory: string): Promise<AuditReport> {
   const ledger = openLedgerReadOnly(join(directory, 'ledger.sqlite'));
   try {
-    const genesis = genesisOf(ledger);
-    const { architecture, stepsPerProof, proof } = genesis;
-    proofs ??= loadVerificationKey({ architecture, stepsPerProof, variant: proof.variant })
-      .then(({ verificationKey }) => createVerifier(verificationKey))
-      .then(({ verifyMany }): CheckProofs => verifyMany);
-    const trainer = await createTrainer(genesis);
-    try {
-      return await audit({
-        genesis,
-        ledger,
-        blobs: new FolderBlobStore(join(directory, 'blobs')),
-        trainer,
-        backend: await loadBackend('wasm'),
-        checkProofs: await proofs,
-      });
-    } finally {
-      trainer.dispose();
-    }
+    return await auditLedger(ledger, new FolderBlobStore(join(directory, 'blobs')));
   } finally {
     ledger.close();
+  }
+}
+
+/** Audits a ledger and its blobs, with a verifier of proofs that all audits share. */
+export async function auditLedger(ledger: Ledger, blobs: BlobStore): Promise<AuditReport> {
+  const genesis = genesisOf(ledger);
+  const { architecture, stepsPerProof, proof } = genesis;
+  proofs ??= loadVerificationKey({ architecture, stepsPerProof, variant: proof.variant })
+    .then(({ verificationKey }) => createVerifier(verificationKey))
+    .then(({ verifyMany }): CheckProofs => verifyMany);
+  const trainer = await createTrainer(genesis);
+  try {
+    return await audit({
+      genesis,
+      ledger,
+      blobs,
+      trainer,
+      backend: await loadBackend('wasm'),
+      checkProofs: await proofs,
+    });
+  } finally {
+    trainer.dispose();
   }
 }
 

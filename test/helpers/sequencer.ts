@@ -8,6 +8,7 @@ import { sha256 } from '../../src/protocol/hash.ts';
 import type { WindowInput, WindowWork } from '../../src/replica/judge.ts';
 import { NetworkState } from '../../src/replica/state.ts';
 import { assembleVerdict } from '../../src/replica/verdict.ts';
+import type { LedgerWriter } from '../../src/storage/ledger-database.ts';
 import type { VerifierConfig } from '../../verifier/config.ts';
 import { lineLog } from '../../verifier/log.ts';
 import { createMetrics } from '../../verifier/metrics/index.ts';
@@ -32,7 +33,11 @@ export class TestSequencer {
   checkProof: CheckProof = async () => {};
   readonly #works = new Map<number, WindowWork>();
 
-  constructor(config: Partial<VerifierConfig> = {}, genesis = tinyGenesis()) {
+  constructor(
+    config: Partial<VerifierConfig> = {},
+    genesis = tinyGenesis(),
+    writer: LedgerWriter | null = null,
+  ) {
     this.network = new TestNetwork(genesis);
     this.config = {
       host: '',
@@ -49,7 +54,7 @@ export class TestSequencer {
     this.sequencer = new Sequencer({
       state,
       ledger,
-      writer: null,
+      writer,
       identity: KEYS.verifier,
       beacon: testBeacon(),
       judge: { process: async (input) => this.#process(input), evaluate: async () => 0 },

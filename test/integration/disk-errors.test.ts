@@ -11,7 +11,7 @@ import { onSmallDisk } from '../helpers/small-disk.ts';
 
 const CHILD = join(packageRoot(), 'test', 'helpers', 'disk-child.ts');
 const LARGE = 8_388_608;
-const STORES = ['blobs', 'pulse', 'file', 'ledger'];
+const STORES = ['blobs', 'pulse', 'file', 'trainer', 'ledger'];
 
 let folder: string;
 

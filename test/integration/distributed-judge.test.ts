@@ -23,6 +23,7 @@ import { makeDevnet } from '../../verifier/devnet.ts';
 import { DistributedJudge } from '../../verifier/jobs/distributed-judge.ts';
 import { JobClient } from '../../verifier/jobs/job-client.ts';
 import { startJobWorkers } from '../../verifier/jobs/job-worker.ts';
+import { WorkStores } from '../../verifier/jobs/work-stores.ts';
 import { lineLog } from '../../verifier/log.ts';
 import { createMetrics } from '../../verifier/metrics/index.ts';
 
@@ -115,7 +116,8 @@ beforeAll(async () => {
   pool = new ComputePool(genesis, verificationKey, 2);
   bus = createInProcessBus();
   work = new MemoryBlobStore();
-  startJobWorkers({ queue: bus.jobs, work, pool, kinds: ['replay', 'proofs', 'train', 'evaluate'] });
+  const stores = new WorkStores(async () => work, null);
+  startJobWorkers({ queue: bus.jobs, stores, pool, kinds: ['replay', 'proofs', 'train', 'evaluate'] });
 }, 180_000);
 
 afterAll(async () => {
@@ -124,14 +126,15 @@ afterAll(async () => {
   await pool?.close();
 });
 
-function judgeByJobs(from: JudgeStart = start): DistributedJudge {
+function judgeByJobs(from: JudgeStart = start, epoch = 0): DistributedJudge {
   const jobs = new JobClient({
     queue: bus.jobs,
-    work,
+    place: { epoch, work },
     genesisHash: genesisHash(genesis),
     signal: abort.signal,
   });
-  return new DistributedJudge({ jobs, start: from, log: lineLog(() => {}), metrics: createMetrics().work });
+  const { work: metrics } = createMetrics();
+  return new DistributedJudge({ jobs, start: from, log: lineLog(() => {}), metrics });
 }
 
 async function blobsOf(store: MemoryBlobStore): Promise<Hex[]> {
@@ -157,6 +160,13 @@ describe('a judge that has windows judged by jobs', () => {
     expect(await judgeByJobs().process(inputs[0]!)).toEqual(expected[0]);
   });
 
+  test('goes on though many before it had their jobs done and lost what came of them', async () => {
+    for (let epoch = 1; epoch <= 5; epoch++) {
+      for (const hash of await blobsOf(work)) await work.delete(hash);
+      expect(await judgeByJobs(start, epoch).process(inputs[0]!)).toEqual(expected[0]);
+    }
+  });
+
   test('leaves no rollouts behind, only what later windows need', async () => {
     const judge = judgeByJobs();
     for (const input of inputs) await judge.process(input);
@@ -170,6 +180,34 @@ describe('a judge that has windows judged by jobs', () => {
     const { policy } = expected[2]!;
     expect(await judge.evaluate(policy, 10)).toBe(await judge.evaluate(policy, 10));
     expect(await judge.evaluate(policy, 10)).toBeGreaterThan(5);
+  });
+
+  test('evaluates though the jobs of a judge before it are dead, whose blobs were deleted', async () => {
+    const queue = createInProcessBus({ retryMs: 1 });
+    const parts = { queue: queue.jobs, genesisHash: genesisHash(genesis), signal: abort.signal };
+    const judgeWith = (store: MemoryBlobStore, epoch: number) =>
+      new DistributedJudge({
+        jobs: new JobClient({ ...parts, place: { epoch, work: store } }),
+        start,
+        log: lineLog(() => {}),
+        metrics: createMetrics().work,
+      });
+    const stores = new WorkStores(async () => work, null);
+    startJobWorkers({ queue: queue.jobs, stores, pool, kinds: ['evaluate'] });
+    const { policy } = expected[2]!;
+    for (const hash of await blobsOf(work)) await work.delete(hash);
+    const lost = judgeWith(new MemoryBlobStore(), 1).evaluate(policy, 10);
+    await expect(lost).rejects.toMatchObject({ code: 'JOB_FAILED' });
+    expect(await judgeWith(work, 2).evaluate(policy, 10)).toBeGreaterThan(5);
+    await queue.close();
+  });
+
+  test('puts a policy again that is gone from where jobs find it', async () => {
+    const judge = judgeByJobs();
+    const { policy } = expected[2]!;
+    await judge.evaluate(policy, 10);
+    for (const hash of await blobsOf(work)) await work.delete(hash);
+    expect(await judge.evaluate(policy, 11)).toBeGreaterThan(5);
   });
 
   test('refuses a window out of order', async () => {

@@ -43,7 +43,7 @@ export interface Bus {
 
 export interface Job {
   readonly kind: JobKind;
-  /** What it computes, as 64 hex digits: the same id is the same work, and its result is kept and given again. */
+  /** What it computes, as 64 lower-case hex digits: the same id is the same work, and its result is kept and given again. */
   readonly id: string;
   readonly payload: Uint8Array;
   readonly trace?: Trace;
@@ -89,7 +89,10 @@ export interface JobQueue {
 }
 
 export interface JobWorker {
-  /** Takes no more, and resolves when what is under way is finished (or its lease given back after `graceMs`). */
+  /**
+   * Takes no more, and resolves when what is under way is finished (or its lease given back after `graceMs`: that attempt
+   * counts).
+   */
   stop(options?: { readonly graceMs?: number }): Promise<void>;
 }
 
@@ -100,7 +103,7 @@ export interface JobSettings {
   readonly attempts: number;
   /** First wait before a retry; it doubles, up to 30 s. */
   readonly retryMs: number;
-  /** Jobs that wait, of one kind; `run` waits for room beyond it. */
+  /** Jobs of one kind that wait or are worked on; `run` waits for room beyond it. */
   readonly capacity: number;
   /** How long results and dead letters are kept. */
   readonly keepMs: number;

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import {
+  AuthorizationError,
   type ConnectionOptions,
   connect,
   credsAuthenticator,
@@ -109,7 +110,7 @@ async function firstConnection(
         void connecting.then((nc) => nc.close()).catch(() => {});
         throw error;
       }
-      if (performance.now() > untilMs) {
+      if (error instanceof AuthorizationError || performance.now() > untilMs) {
         const { message } = error as Error;
         throw new GrailError('UNREACHABLE', `${name} cannot be reached: ${message}`, {}, { cause: error });
       }

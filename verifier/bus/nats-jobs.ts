@@ -41,7 +41,10 @@ export class NatsJobs implements JobQueue {
       const result = await unlessAborted(shared.result, signal);
       return new Uint8Array(result);
     } finally {
-      if (--shared.waiters === 0) shared.stop.abort();
+      if (--shared.waiters === 0) {
+        shared.stop.abort();
+        if (this.#runs.get(key) === shared) this.#runs.delete(key);
+      }
     }
   }
 
@@ -85,9 +88,7 @@ export class NatsJobs implements JobQueue {
 
   #share(key: string, job: Job): SharedRun {
     const stop = new AbortController();
-    const result = this.#end(job, stop);
-    result.catch(() => {}).finally(() => this.#runs.delete(key));
-    const shared = { result, stop, waiters: 0 };
+    const shared = { result: this.#end(job, stop), stop, waiters: 0 };
     this.#runs.set(key, shared);
     return shared;
   }

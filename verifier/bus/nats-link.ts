@@ -1,7 +1,7 @@
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection, Subscription } from '@nats-io/transport-node';
 import { GrailError } from '../../src/protocol/errors.ts';
-import { pause, unlessAborted } from './abort.ts';
+import { pause, settledWithin, unlessAborted } from './abort.ts';
 import type { JobSettings } from './bus.ts';
 import { type NatsNames, natsNames } from './nats-names.ts';
 import { makeStreams } from './nats-streams.ts';
@@ -112,7 +112,7 @@ export class NatsLink {
   }
 
   async close(): Promise<void> {
-    if (!this.lost.aborted) await Promise.race([this.nc.flush().catch(() => {}), pause(FLUSH_MS, this.lost)]);
+    if (!this.lost.aborted) await settledWithin(this.nc.flush(), FLUSH_MS);
     await this.nc.close();
   }
 

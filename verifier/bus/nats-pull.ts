@@ -46,7 +46,7 @@ export class Delivery {
 }
 
 /**
- * The next job of a kind: null when there was none for a while, the signal is aborted or the connection lost.
+ * The next job of a kind: null when there was none for a while, the signal is aborted or the connection is lost.
  * @throws Error when the server refuses, or does not know of the consumer
  */
 export async function pullJob(link: NatsLink, kind: JobKind, signal: AbortSignal): Promise<Delivery | null> {
@@ -64,10 +64,8 @@ export async function pullJob(link: NatsLink, kind: JobKind, signal: AbortSignal
     },
   });
   const giveUp = () => answer.resolve();
-  const silence = setTimeout(
-    () => answer.reject(new Error('the NATS server does not answer')),
-    PULL_MS + SILENCE_MS,
-  );
+  const silent = () => answer.reject(new Error('the NATS server does not answer'));
+  const silence = setTimeout(silent, PULL_MS + SILENCE_MS);
   signal.addEventListener('abort', giveUp, { once: true });
   lost.addEventListener('abort', giveUp, { once: true });
   nc.publish(

@@ -14,48 +14,61 @@ const RENEWALS = 3;
 /** Wait before jobs are asked for again of a server that has none to give: it lost the consumer, or refuses. */
 const PULL_AGAIN_MS = 500;
 
-/** Takes jobs of a kind, as many at a time as it may work on: what is fetched is worked on. */
+/** Takes jobs of a kind, one after the other while there is a place, so that each goes to a process that works on it. */
 export class NatsWorker implements JobWorker {
   readonly #link: NatsLink;
   readonly #kind: JobKind;
   readonly #handler: JobHandler;
+  readonly #concurrency: number;
   readonly #stopping = new AbortController();
   readonly #leases = new Map<AbortController, Delivery>();
-  readonly #lanes: Promise<unknown>;
+  readonly #works = new Set<Promise<void>>();
+  readonly #pulling: Promise<void>;
+  /** No job is worked on any more, whoever finishes it. */
+  #over = false;
 
   constructor(link: NatsLink, kind: JobKind, handler: JobHandler, concurrency: number) {
     this.#link = link;
     this.#kind = kind;
     this.#handler = handler;
-    this.#lanes = Promise.all(Array.from({ length: concurrency }, () => this.#lane()));
+    this.#concurrency = concurrency;
+    this.#pulling = this.#pull();
   }
 
   async stop({ graceMs }: { readonly graceMs?: number } = {}): Promise<void> {
     this.#stopping.abort();
-    await settledWithin(this.#lanes, graceMs);
+    await settledWithin(
+      this.#pulling.then(() => Promise.all(this.#works)),
+      graceMs,
+    );
+    this.#over = true;
     for (const [lease, delivery] of this.#leases) {
       if (!lease.signal.aborted) this.#giveBack(delivery, 0);
       lease.abort();
     }
   }
 
-  async #lane(): Promise<void> {
+  async #pull(): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       try {
         await this.#link.ready(signal);
         const delivery = await pullJob(this.#link, this.#kind, signal);
-        if (delivery === null) continue;
-        if (signal.aborted) this.#giveBack(delivery, 0);
-        else await this.#take(delivery);
+        if (delivery !== null) this.#take(delivery);
       } catch {
+        if (signal.aborted) return;
         this.#link.makeAgain();
         await pause(PULL_AGAIN_MS, signal);
       }
+      while (this.#works.size >= this.#concurrency && !signal.aborted) await Promise.race(this.#works);
     }
   }
 
-  async #take(delivery: Delivery): Promise<void> {
+  #take(delivery: Delivery): void {
+    if (this.#over) {
+      this.#giveBack(delivery, 0);
+      return;
+    }
     const { subject, data } = delivery.message;
     const id = subject.split('.').at(-1)!;
     if (subject !== this.#link.names.job(this.#kind, id) || !isJobId(id) || data.length > MAX_BUS_BYTES) {
@@ -66,14 +79,15 @@ export class NatsWorker implements JobWorker {
     const lease = new AbortController();
     this.#leases.set(lease, delivery);
     const renewing = this.#renew(delivery, lease);
-    try {
-      await this.#work(id, delivery, lease.signal);
-    } catch (error) {
-      if (!lease.signal.aborted) throw error;
-    } finally {
-      clearInterval(renewing);
-      this.#leases.delete(lease);
-    }
+    const work = this.#work(id, delivery, lease.signal)
+      // Its lease runs out, and the job is delivered again.
+      .catch(() => {})
+      .finally(() => {
+        clearInterval(renewing);
+        this.#leases.delete(lease);
+        this.#works.delete(work);
+      });
+    this.#works.add(work);
   }
 
   async #work(id: string, delivery: Delivery, signal: AbortSignal): Promise<void> {
@@ -120,7 +134,7 @@ export class NatsWorker implements JobWorker {
   #renew(delivery: Delivery, lease: AbortController): NodeJS.Timeout {
     const { leaseMs } = this.#link.settings;
     let renewedMs = performance.now();
-    return setInterval(() => {
+    const timer = setInterval(() => {
       const nowMs = performance.now();
       if (nowMs - renewedMs >= leaseMs) lease.abort();
       else if (!this.#link.lost.aborted) {
@@ -132,5 +146,7 @@ export class NatsWorker implements JobWorker {
         this.#link.nc.flush().then(renewed, () => {});
       }
     }, leaseMs / RENEWALS);
+    lease.signal.addEventListener('abort', () => clearInterval(timer), { once: true });
+    return timer;
   }
 }

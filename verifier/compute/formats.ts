@@ -42,7 +42,7 @@ export const replayJobSchema = z.strictObject({
     commitRoot: hash32Schema,
   }),
   /** Counts up when a result was lost: another job then. */
-  round: z.int().min(0).max(1_000),
+  round: z.int().min(0),
 });
 export type ReplayJob = z.infer<typeof replayJobSchema>;
 
@@ -74,7 +74,7 @@ export const trainJobSchema = z.strictObject({
   debt: debtSchema,
   /** Rollouts of the accepted commitments, in order of address. */
   accepted: z.array(hash32Schema).max(65_536),
-  round: z.int().min(0).max(1_000),
+  round: z.int().min(0),
 });
 export type TrainJob = z.infer<typeof trainJobSchema>;
 
@@ -110,6 +110,7 @@ export const proofsResultSchema = z.array(
 export const evaluateJobSchema = z.strictObject({
   policy: policyRefSchema,
   episodes: z.int().min(1).max(10_000),
+  round: z.int().min(0),
 });
 export type EvaluateJob = z.infer<typeof evaluateJobSchema>;
 export const evaluateResultSchema = z.strictObject({ meanReturn: z.number() });

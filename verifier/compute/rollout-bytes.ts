@@ -31,6 +31,12 @@ const ARRAYS = [
   ['bootstrapObservations', Int8Array],
 ] as const;
 
+/** Bytes of an element of each array; the last is the logits. */
+const ELEMENT_BYTES = [
+  ...ARRAYS.map(([, { BYTES_PER_ELEMENT }]) => BYTES_PER_ELEMENT),
+  Int32Array.BYTES_PER_ELEMENT,
+];
+
 export function encodeRollouts({ rollouts, logits }: AcceptedRollouts): Uint8Array {
   const parts = [...ARRAYS.map(([name]) => rollouts[name]), logits].map(
     ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength),
@@ -50,7 +56,8 @@ export function decodeRollouts(bytes: Uint8Array): AcceptedRollouts {
   const length = bytes.length < 4 ? 0 : new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
   const header = headerSchema.safeParse(parseJson(bytes.subarray(4, 4 + length)));
   const total = header.success ? header.data.bytes.reduce((sum, size) => sum + size, 4 + length) : -1;
-  if (!header.success || total !== bytes.length) {
+  const whole = header.success && header.data.bytes.every((size, i) => size % ELEMENT_BYTES[i]! === 0);
+  if (!header.success || total !== bytes.length || !whole) {
     throw new GrailError('BLOB_CORRUPT', 'rollouts between processes are damaged: the job is done again');
   }
   let at = 4 + length;

@@ -57,9 +57,10 @@ interface Checked {
 export class DistributedJudge implements WindowJudge {
   readonly #jobs: JobClient;
   readonly #log: Log;
+  readonly #firstRound: number;
   readonly #metrics: WorkMetrics;
   readonly #policies: Map<number, Policy>;
-  readonly #refs = new WeakMap<Policy, Promise<PolicyRef>>();
+  #refs = new WeakMap<Policy, Promise<PolicyRef>>();
   /** Blobs that later windows need, by version: policies and trainer states. */
   readonly #kept = new Map<number, Hex[]>();
   #version: number;
@@ -71,6 +72,7 @@ export class DistributedJudge implements WindowJudge {
   constructor({ jobs, start, log, metrics }: DistributedJudgeParts) {
     this.#jobs = jobs;
     this.#log = log;
+    this.#firstRound = jobs.epoch * ROUNDS;
     this.#metrics = metrics;
     this.#policies = new Map(start.policies);
     this.#version = start.version;
@@ -87,25 +89,35 @@ export class DistributedJudge implements WindowJudge {
   }
 
   async evaluate(policy: Policy, episodes: number): Promise<number> {
-    const job: EvaluateJob = { policy: await this.#ref(policy), episodes };
-    const result = await this.#jobs.run('evaluate', toJob(job));
-    return fromJob(evaluateResultSchema, result).meanReturn;
+    return this.#inRounds('an evaluation', async (round) => {
+      const job: EvaluateJob = { policy: await this.#ref(policy), episodes, round: this.#firstRound + round };
+      const result = await this.#jobs.run('evaluate', toJob(job));
+      return fromJob(evaluateResultSchema, result).meanReturn;
+    });
   }
 
-  async #process(input: WindowInput, before: Promise<unknown>): Promise<WindowWork> {
+  #process(input: WindowInput, before: Promise<unknown>): Promise<WindowWork> {
+    return this.#inRounds(`window ${input.window}`, async (round) => {
+      const checked = await this.#timed('replay', () => this.#replay(input, round));
+      await before;
+      return this.#timed('train', () => this.#train(input, checked, round));
+    });
+  }
+
+  /** Begins anew, as other jobs, when jobs failed or their results were lost. */
+  async #inRounds<T>(what: string, action: (round: number) => Promise<T>): Promise<T> {
     for (let round = 0; ; round++) {
       try {
-        const checked = await this.#timed('replay', () => this.#replay(input, round));
-        await before;
-        return await this.#timed('train', () => this.#train(input, checked, round));
+        return await action(round);
       } catch (error) {
         const again = error instanceof GrailError && ['JOB_FAILED', 'BLOB_MISSING'].includes(error.code);
         if (!again || round + 1 === ROUNDS) throw error;
-        this.#log.warn(`window ${input.window}: its jobs are begun anew: ${error.message}`, {
-          window: input.window,
+        this.#log.warn(`${what}: its jobs are begun anew: ${error.message}`, {
           code: error.code,
           round: round + 1,
         });
+        // What is missing may be a policy: they are all put again.
+        this.#refs = new WeakMap();
       }
     }
   }
@@ -126,7 +138,7 @@ export class DistributedJudge implements WindowJudge {
       challengeSeed: toHex(input.challengeSeed),
       policy: await this.#ref(policy),
       earlier: await Promise.all(earlier.map((other) => this.#ref(other))),
-      round,
+      round: this.#firstRound + round,
     };
     return inParallel(input.commits, REPLAYS_AT_ONCE, (commit) => this.#replayOne(shared, commit));
   }
@@ -164,7 +176,7 @@ export class DistributedJudge implements WindowJudge {
       trainerState: await this.#trainerState,
       debt: this.#debt,
       accepted,
-      round,
+      round: this.#firstRound + round,
     };
     const result = fromJob(trainResultSchema, await this.#jobs.run('train', toJob(job)));
     const { update, debt } = result;

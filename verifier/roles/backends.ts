@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type { Genesis } from '../../src/params/genesis.ts';
 import { GrailError } from '../../src/protocol/errors.ts';
 import type { BlobStore } from '../../src/storage/blobs.ts';
@@ -11,6 +10,7 @@ import type { Bus } from '../bus/bus.ts';
 import { createInProcessBus } from '../bus/in-process.ts';
 import type { NetworkDirectory } from '../directory.ts';
 import { busNamespace } from '../jobs/distributed-judge.ts';
+import { WorkStores } from '../jobs/work-stores.ts';
 
 /** Where a verifier keeps things; null is its own folder, or its own process. */
 export type Places = Readonly<Record<StorageRole, StoragePlace | null>>;
@@ -25,39 +25,40 @@ export async function openDatabase({ database }: Places): Promise<LedgerDatabase
   return openPostgres(database.url);
 }
 
+/** The network's blobs. @throws GrailError USAGE, STORAGE_UNAVAILABLE */
+export async function openBlobs({ blobs }: Places, directory: NetworkDirectory): Promise<BlobStore> {
+  if (blobs === null) return directory.blobs;
+  const store = await openBlobStore(blobs.url);
+  return blobs.kind === 's3' ? new CachedBlobStore(store, BLOB_CACHE_BYTES) : store;
+}
+
 /**
- * The network's blobs, and those that processes of the verifier hand each other, which lie beside them, since no entry of
- * the ledger names them.
+ * What processes of the verifier hand each other: beside the network's blobs, since no entry of the ledger names it; in memory
+ * where there is one process.
  * @throws GrailError USAGE, STORAGE_UNAVAILABLE
  */
-export async function openBlobs(
-  { blobs, bus }: Places,
-  directory: NetworkDirectory | null,
-): Promise<{ readonly blobs: BlobStore; readonly work: BlobStore }> {
-  const shared = await sharedBlobs(blobs, directory);
-  if (bus === null) return { blobs: shared, work: new MemoryBlobStore() };
-  return { blobs: shared, work: new CachedBlobStore(await openBlobStore(workPlace(blobs, directory!))) };
+export async function openWork(places: Places, genesis: Genesis): Promise<WorkStores> {
+  if (places.bus === null || places.blobs === null) {
+    const memory = new MemoryBlobStore();
+    return new WorkStores(async () => memory, null);
+  }
+  const { blobs } = places;
+  const place = (...folders: string[]) => workPlace(blobs, [busNamespace(genesis), ...folders].join('/'));
+  return new WorkStores(
+    async (epoch) => new CachedBlobStore(await openBlobStore(place(String(epoch)))),
+    await openBlobStore(place()),
+  );
 }
 
-async function sharedBlobs(
-  place: StoragePlace | null,
-  directory: NetworkDirectory | null,
-): Promise<BlobStore> {
-  if (place === null) return directory!.blobs;
-  const store = await openBlobStore(place.url);
-  return place.kind === 's3' ? new CachedBlobStore(store, BLOB_CACHE_BYTES) : store;
-}
-
-function workPlace(blobs: StoragePlace | null, directory: NetworkDirectory): string {
-  if (blobs === null) return join(directory.path, 'work');
-  if (blobs.kind === 'folder') return `${blobs.url}-work`;
+function workPlace(blobs: StoragePlace, folder: string): string {
+  if (blobs.kind === 'folder') return `${blobs.url}-work/${folder}`;
   const location = parseS3Url(blobs.url);
   if (location.prefix === '') {
     throw new GrailError('USAGE', '--blobs needs a prefix, s3://BUCKET/PREFIX: other things lie beside it', {
       flag: '--blobs',
     });
   }
-  return formatS3Url({ ...location, prefix: `${location.prefix}-work` });
+  return formatS3Url({ ...location, prefix: `${location.prefix}-work/${folder}` });
 }
 
 /** @throws GrailError USAGE, UNREACHABLE */

@@ -8,6 +8,7 @@ import type { Closers } from '../closers.ts';
 import type { VerifierConfig } from '../config.ts';
 import type { NetworkDirectory } from '../directory.ts';
 import type { HealthChecks } from '../health.ts';
+import type { WorkStores } from '../jobs/work-stores.ts';
 import type { Log } from '../log.ts';
 import type { VerifierMetrics } from '../metrics/index.ts';
 
@@ -17,7 +18,7 @@ export interface RoleContext {
   readonly genesis: Genesis;
   readonly blobs: BlobStore;
   /** What processes of the verifier hand each other. */
-  readonly work: BlobStore;
+  readonly work: WorkStores;
   readonly bus: Bus;
   readonly log: Log;
   readonly metrics: VerifierMetrics;

@@ -22,6 +22,8 @@ import { EVENTS_SUBJECT, HEAD_SUBJECT, RECEIPT_SUBJECT, SUBMIT_SUBJECT } from '.
 /** How long a message waits for the sequencer. Its sender tries again, and nothing is taken twice. */
 const SUBMIT_MS = 10_000;
 const ASK_MS = 5_000;
+/** When to ask again that nobody answered: another sequencer may take over. */
+const AGAIN_SECONDS = 2;
 
 /** Refusals that may only mean that this copy of the ledger is behind. */
 const BEHIND = [
@@ -89,9 +91,7 @@ export class GatewayView implements SequencerView {
     const message = parseMessage(value);
     try {
       await this.#check(message);
-      const answer = await this.#bus.request(SUBMIT_SUBJECT, utf8(JSON.stringify(message)), {
-        timeoutMs: SUBMIT_MS,
-      });
+      const answer = await this.#ask(SUBMIT_SUBJECT, utf8(JSON.stringify(message)), SUBMIT_MS);
       return parsed(acknowledgementSchema, answer);
     } catch (error) {
       if (error instanceof GrailError) this.#refused(message, error);
@@ -101,13 +101,13 @@ export class GatewayView implements SequencerView {
 
   async receipt(window: number, miner: Hex): Promise<Receipt> {
     const question = utf8(JSON.stringify({ window, miner }));
-    return parsed(receiptSchema, await this.#bus.request(RECEIPT_SUBJECT, question, { timeoutMs: ASK_MS }));
+    return parsed(receiptSchema, await this.#ask(RECEIPT_SUBJECT, question, ASK_MS));
   }
 
   async head(): Promise<TreeHead> {
     const newest = this.ledger.heads().at(-1);
     if (newest !== undefined) return newest;
-    return parsed(headSchema, await this.#bus.request(HEAD_SUBJECT, new Uint8Array(), { timeoutMs: ASK_MS }));
+    return parsed(headSchema, await this.#ask(HEAD_SUBJECT, new Uint8Array(), ASK_MS));
   }
 
   status(): NetworkStatus {
@@ -117,6 +117,22 @@ export class GatewayView implements SequencerView {
   subscribe(listener: (event: VerifierEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** The sequencer's answer. @throws GrailError UNREACHABLE, which says when to ask again; what the sequencer throws */
+  async #ask(subject: string, bytes: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+    try {
+      return await this.#bus.request(subject, bytes, { timeoutMs });
+    } catch (error) {
+      if (!(error instanceof GrailError) || error.code !== 'UNREACHABLE') throw error;
+      const retryAfterSeconds = AGAIN_SECONDS;
+      throw new GrailError(
+        'UNREACHABLE',
+        'no sequencer answers now: try again soon',
+        { retryAfterSeconds },
+        { cause: error },
+      );
+    }
   }
 
   /** Everything that is checked before the sequencer is bothered. */
