@@ -1,3 +1,5 @@
+import { GrailError } from '../src/protocol/errors.ts';
+
 /** Waits between attempts: doubling from `baseMs` to `maxMs`, each shortened by up to half so that crowds spread. */
 export interface BackoffOptions {
   readonly baseMs: number;
@@ -5,6 +7,9 @@ export interface BackoffOptions {
   /** Uniform in [0, 1). It decides nothing but when something is tried again. */
   readonly random: () => number;
 }
+
+/** Longest wait that a verifier's Retry-After is obeyed for: it must not send a miner to sleep. */
+const MAX_RETRY_AFTER_MS = 60_000;
 
 const DEFAULTS: BackoffOptions = {
   baseMs: 250,
@@ -25,17 +30,26 @@ export class Backoff {
     return this.#attempts;
   }
 
-  /** Milliseconds to wait before the next attempt. */
-  next(): number {
+  /**
+   * Milliseconds to wait before the next attempt.
+   * @param error what the last one failed with; where it says `retryAfterSeconds`, these and up to a quarter more are waited
+   */
+  next(error?: unknown): number {
     const { baseMs, maxMs, random } = this.#options;
     const full = Math.min(maxMs, baseMs * 2 ** Math.min(this.#attempts, 30));
     this.#attempts++;
-    return full * (1 - random() / 2);
+    return Math.max(full * (1 - random() / 2), retryAfterMs(error) * (1 + random() / 4));
   }
 
   reset(): void {
     this.#attempts = 0;
   }
+}
+
+function retryAfterMs(error: unknown): number {
+  const seconds = error instanceof GrailError ? error.details.retryAfterSeconds : undefined;
+  if (typeof seconds !== 'number' || !(seconds > 0)) return 0;
+  return Math.min(1000 * seconds, MAX_RETRY_AFTER_MS);
 }
 
 /** Resolves after `ms`, or at once when the signal is aborted. */

@@ -2,10 +2,17 @@ import type { Hex } from '../src/protocol/bytes.ts';
 import type { Json } from '../src/protocol/canonical.ts';
 import { CODES, type Code } from '../src/protocol/codes.ts';
 import { describeRejection, type Rejection } from '../src/protocol/errors.ts';
+import type { MessageType } from '../src/protocol/messages.ts';
+import { adviceFor } from './advice.ts';
 
 /** What a miner reports, in the order in which it happens. With --json each is one line. */
 export type MinerEvent =
-  | { readonly event: 'connected'; readonly entries: number; readonly window: number }
+  | {
+      readonly event: 'connected';
+      readonly url: string;
+      readonly entries: number;
+      readonly window: number;
+    }
   | {
       readonly event: 'disconnected';
       readonly code: Code;
@@ -32,6 +39,7 @@ export type MinerEvent =
       readonly steps: number;
       readonly meanReturn: number | null;
       readonly seconds: number;
+      readonly stepsPerSecond: number;
       readonly backend: string;
       readonly memory: {
         /** Bytes of these rollouts. */
@@ -42,7 +50,7 @@ export type MinerEvent =
         readonly resident: number;
       };
     }
-  | { readonly event: 'playing'; readonly window: number; readonly done: number; readonly total: number }
+  | ({ readonly event: 'playing' } & PlayingProgress)
   | {
       /** A backend failed and another one took over: the rollouts are the same. */
       readonly event: 'fallback';
@@ -60,11 +68,21 @@ export type MinerEvent =
       readonly index: number;
       readonly seconds: number;
     }
+  | {
+      /** The ledger has a message of this key that this process did not send. */
+      readonly event: 'foreign';
+      readonly window: number;
+      readonly message: MessageType;
+      readonly index: number;
+    }
   | { readonly event: 'cheating'; readonly window: number; readonly kind: string; readonly what: string }
   | {
       readonly event: 'verdict';
       readonly window: number;
+      readonly slots: number;
       readonly credit: number;
+      /** The part of the window's emission that this is, from 0 to 1. */
+      readonly share: number;
       /** Credited to this key since the network began. */
       readonly total: string;
       readonly trained: boolean;
@@ -86,6 +104,8 @@ export type MinerEvent =
       readonly expected?: Json;
       readonly got?: Json;
       readonly reason: string;
+      /** What to do about it. */
+      readonly advice: string;
     }
   | {
       readonly event: 'failed';
@@ -95,7 +115,12 @@ export type MinerEvent =
       readonly retryMs: number | null;
     }
   | { readonly event: 'finished' }
-  | { readonly event: 'stopping'; readonly windows: readonly number[] }
+  | {
+      readonly event: 'stopping';
+      readonly windows: readonly number[];
+      /** What each of these windows waits for. */
+      readonly waits: readonly string[];
+    }
   | {
       readonly event: 'stopped';
       readonly windows: number;
@@ -103,6 +128,23 @@ export type MinerEvent =
       readonly rejections: number;
       readonly credit: string;
     };
+
+/** How far the rollouts of a window are. */
+export interface PlayingProgress {
+  readonly window: number;
+  /** Steps of all slots: those that are done, and all of them. */
+  readonly done: number;
+  readonly total: number;
+  /** Null until there is something to measure. */
+  readonly stepsPerSecond: number | null;
+  readonly etaSeconds: number | null;
+}
+
+/** What a miner is in the middle of; heard several times a second, where the events are for the log. */
+export type Progress =
+  | ({ readonly kind: 'playing' } & PlayingProgress)
+  /** The prover began with a part of a window. */
+  | { readonly kind: 'proving'; readonly window: number; readonly part: number };
 
 /** A rejection from a verdict, with the sentence for people. */
 export function verdictRejection(window: number, rejection: Rejection): MinerEvent {
@@ -113,6 +155,7 @@ export function verdictRejection(window: number, rejection: Rejection): MinerEve
     message: null,
     ...rejection,
     reason: describeRejection(rejection),
+    advice: adviceFor(rejection.code),
   };
 }
 
@@ -121,7 +164,7 @@ export function describeEvent(event: MinerEvent): string {
   const at = 'window' in event && event.window !== null ? `window ${event.window}: ` : '';
   switch (event.event) {
     case 'connected':
-      return `connected: ${event.entries} entries, window ${event.window} is open for enrolment`;
+      return `connected to ${event.url}: ${event.entries} entries, window ${event.window} is open for enrolment`;
     case 'disconnected':
       return `${event.code}: ${event.message}; trying again in ${seconds(event.retryMs / 1000)}`;
     case 'registered':
@@ -140,8 +183,12 @@ export function describeEvent(event: MinerEvent): string {
       const memory = `${mib(event.memory.resident)} MiB`;
       return `${at}rollouts: ${event.slots} slots of ${event.steps} steps, ${mean}, ${seconds(event.seconds)}, ${memory}`;
     }
-    case 'playing':
-      return `${at}playing: ${event.done} of ${event.total} steps`;
+    case 'playing': {
+      const left = event.etaSeconds === null ? '' : `, ${seconds(event.etaSeconds)} left`;
+      return `${at}playing: ${event.done} of ${event.total} steps${left}`;
+    }
+    case 'foreign':
+      return `${at}entry ${event.index} is a message (${event.message}) of this key that this process did not send: use the key in one place only, or it costs the bond`;
     case 'fallback':
       return `${event.code}: ${event.message}; going on with the ${event.to} backend`;
     case 'committed':
@@ -158,8 +205,8 @@ export function describeEvent(event: MinerEvent): string {
     }
     case 'rejected':
       return event.at === 'verdict'
-        ? `${at}rejected: ${event.reason}`
-        : `${at}the verifier refused the ${event.message}: ${event.code}: ${event.reason}`;
+        ? `${at}rejected: ${event.reason} ${event.advice}`
+        : `${at}the verifier refused the ${event.message}: ${event.code}: ${event.reason} (${event.advice})`;
     case 'failed': {
       const next = event.retryMs === null ? 'given up' : `trying again in ${seconds(event.retryMs / 1000)}`;
       return `${event.step}: ${event.code}: ${event.message} (${CODES[event.code].fault}); ${next}`;
@@ -169,7 +216,7 @@ export function describeEvent(event: MinerEvent): string {
     case 'stopping':
       return event.windows.length === 0
         ? 'stopping'
-        : `stopping after window ${event.windows.join(' and ')}; once more to stop at once`;
+        : `stopping after window ${event.windows.map((window, i) => `${window} (waits for ${event.waits[i]})`).join(', ')}; once more to stop at once`;
     case 'stopped':
       return `stopped: ${event.windows} windows, ${event.rejections} rejections, ${event.credit} credited in all`;
   }

@@ -5,15 +5,18 @@ import { type Hex, toHex } from '../src/protocol/bytes.ts';
 import { GrailError } from '../src/protocol/errors.ts';
 import { type ClientFrame, type ServerFrame, serverFrameSchema } from '../src/protocol/wire.ts';
 import { Backoff, type BackoffOptions, pause } from './backoff.ts';
-import { eventsUrl, remoteError } from './client.ts';
+import type { Endpoints } from './endpoints.ts';
+import { eventsUrl, remoteError } from './http.ts';
 
 /** A socket that says nothing for two of these, pings included, is dead. */
 const HEARTBEAT_MS = 15_000;
 const HANDSHAKE_MS = 10_000;
+/** Connections in a row that may find a ledger shorter than what was seen of it: one that others write is read late. */
+const SHORT_LEDGERS = 5;
 
 export interface FeedOptions {
-  /** The verifier's address, as the HTTP client has it. */
-  readonly url: URL;
+  /** The verifier's addresses, as the HTTP client has them. */
+  readonly endpoints: Endpoints;
   /** 32 bytes. */
   readonly genesisHash: Uint8Array;
   /** Entries wanted: those of verifiers and of this miner. */
@@ -30,24 +33,29 @@ export interface FeedOptions {
   readonly heartbeatMs?: number;
 }
 
-/** Errors of a connection after which another attempt makes sense. */
-const PASSING = new Set(['UNREACHABLE', 'STOPPED', 'TOO_MANY_REQUESTS', 'INTERNAL', 'WRONG_PHASE']);
-
 /**
- * Follows a ledger over the verifier's event socket until the signal is aborted: reconnects with back-off, and takes up
- * at the first entry that it has not seen.
+ * Follows a ledger over the verifier's event socket until the signal is aborted: reconnects with back-off, to the next
+ * address where there are several, and takes up at the first entry that it has not seen.
  * @throws GrailError GENESIS_MISMATCH, LEDGER_DIVERGED, BAD_REQUEST, or whatever `onEntry` throws: trying again is no use
  */
 export async function followLedger(options: FeedOptions): Promise<void> {
   const backoff = new Backoff(options.backoff);
-  const { signal } = options;
+  const { signal, endpoints } = options;
+  let short = 0;
   while (!signal.aborted) {
+    const url = endpoints.current;
     try {
-      await connection(options, () => backoff.reset());
+      await connection(options, url, () => {
+        backoff.reset();
+        short = 0;
+      });
     } catch (error) {
       if (signal.aborted) return;
-      if (!(error instanceof GrailError) || !PASSING.has(error.code)) throw error;
-      const waitMs = backoff.next();
+      if (!(error instanceof GrailError)) throw error;
+      short = error.code === 'LEDGER_DIVERGED' ? short + 1 : 0;
+      if (error.fault === 'reject' && (short === 0 || short === SHORT_LEDGERS)) throw error;
+      endpoints.leave(url);
+      const waitMs = backoff.next(error);
       options.onDown(error, waitMs);
       await pause(waitMs, signal);
     }
@@ -55,8 +63,8 @@ export async function followLedger(options: FeedOptions): Promise<void> {
 }
 
 /** One connection. Resolves when the signal is aborted; rejects when it ends otherwise. */
-function connection(options: FeedOptions, onAlive: () => void): Promise<void> {
-  const { url, signal } = options;
+function connection(options: FeedOptions, url: URL, onAlive: () => void): Promise<void> {
+  const { signal } = options;
   const heartbeatMs = options.heartbeatMs ?? HEARTBEAT_MS;
   const socket = new WebSocket(eventsUrl(url), {
     handshakeTimeout: HANDSHAKE_MS,
@@ -89,7 +97,7 @@ function connection(options: FeedOptions, onAlive: () => void): Promise<void> {
       heard = true;
       try {
         if (isBinary) throw malformed('a binary frame');
-        handle(options, socket, parseFrame(String(data)), onAlive);
+        handle(options, url, socket, parseFrame(String(data)), onAlive);
       } catch (error) {
         finish(error as Error);
       }
@@ -97,25 +105,27 @@ function connection(options: FeedOptions, onAlive: () => void): Promise<void> {
   });
 }
 
-function handle(options: FeedOptions, socket: WebSocket, frame: ServerFrame, onAlive: () => void): void {
+function handle(
+  options: FeedOptions,
+  url: URL,
+  socket: WebSocket,
+  frame: ServerFrame,
+  onAlive: () => void,
+): void {
   switch (frame.type) {
     case 'hello': {
       const expected = toHex(options.genesisHash);
       if (frame.genesisHash !== expected) {
-        throw new GrailError(
-          'GENESIS_MISMATCH',
-          `the verifier at ${options.url.href} now runs another network`,
-          {
-            expected,
-            got: frame.genesisHash,
-          },
-        );
+        throw new GrailError('GENESIS_MISMATCH', `the verifier at ${url.href} now runs another network`, {
+          expected,
+          got: frame.genesisHash,
+        });
       }
       const from = options.next();
       if (frame.size < from) {
         throw new GrailError(
           'LEDGER_DIVERGED',
-          `the verifier's ledger has ${frame.size} entries, but it sent ${from} before: it lost or rewrote some`,
+          `the ledger at ${url.href} has ${frame.size} entries, but ${from} were seen before: it lost or rewrote some, or is behind`,
           { expected: from, got: frame.size },
         );
       }

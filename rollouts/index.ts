@@ -6,11 +6,13 @@
  * const miner = createMiner({ client, identity, slots: 16, engine, prover: pool, log: console.log, signal });
  * const { credit } = await miner.run();
  */
+export { adviceFor } from './advice.ts';
 export { CHEAT_KINDS, CHEATS, type CheatKind, cheat } from './cheats.ts';
 export { type ClientOptions, VerifierClient } from './client.ts';
 export { commitMessage } from './commit.ts';
 export { type Conduct, honest, type WindowContext } from './conduct.ts';
 export { Deliverer, type Outcome } from './deliver.ts';
+export { Endpoints } from './endpoints.ts';
 export {
   inlineEngine,
   type PlayOptions,
@@ -18,12 +20,15 @@ export {
   type RolloutInput,
   startRolloutEngine,
 } from './engine/index.ts';
-export { describeEvent, type MinerEvent } from './events.ts';
+export { describeEvent, type MinerEvent, type Progress } from './events.ts';
 export { type FeedOptions, followLedger } from './feed.ts';
+export { checkInLedger, type Inclusion } from './inclusion.ts';
 export { measureBackend } from './measure.ts';
 export { createMiner, type Miner, type MinerOptions, type MinerSummary } from './miner.ts';
 export { dueSteps, type Step } from './plan.ts';
 export { type CatchUp, initialPolicy, PolicyStore } from './policies.ts';
 export { type BackendChoice, type Candidate, rankBackends, type Workload } from './rank.ts';
+export { checkReceipt } from './receipt.ts';
+export { MinerStatus, type WindowStatus } from './status.ts';
 export { NetworkView, type WindowView } from './view.ts';
 export { type Prover, WindowWork } from './work.ts';

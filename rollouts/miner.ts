@@ -2,14 +2,16 @@ import type { LedgerEntry } from '../src/ledger/entry.ts';
 import { GrailError } from '../src/protocol/errors.ts';
 import type { Identity } from '../src/protocol/identity.ts';
 import type { Message } from '../src/protocol/messages.ts';
+import type { Receipt } from '../src/protocol/wire.ts';
+import { adviceFor } from './advice.ts';
 import { Backoff, type BackoffOptions, pause } from './backoff.ts';
 import type { VerifierClient } from './client.ts';
 import { type Conduct, honest } from './conduct.ts';
-import { Deliverer } from './deliver.ts';
+import { alreadyRunning, Deliverer } from './deliver.ts';
 import type { RolloutEngine } from './engine/index.ts';
-import type { MinerEvent } from './events.ts';
+import type { MinerEvent, Progress } from './events.ts';
 import { followLedger } from './feed.ts';
-import { dueSteps, mayEnrol, type Step, stepKey } from './plan.ts';
+import { dueSteps, mayEnrol, type Step, stepKey, waitsFor } from './plan.ts';
 import { PolicyStore } from './policies.ts';
 import { NetworkView, type WindowView } from './view.ts';
 import type { Prover } from './work.ts';
@@ -26,6 +28,10 @@ export interface MinerOptions {
   /** Windows to take part in before stopping; no end when absent. */
   readonly windows?: number;
   readonly log: (event: MinerEvent) => void;
+  /** Hears several times a second what is under way. */
+  readonly onProgress?: (progress: Progress) => void;
+  /** Gets every receipt that was checked. */
+  readonly onReceipt?: (receipt: Receipt) => void;
   /** Stops at once, in the middle of whatever is under way. */
   readonly signal: AbortSignal;
   readonly backoff?: Partial<BackoffOptions>;
@@ -42,6 +48,8 @@ export interface MinerSummary {
 
 export interface Miner {
   readonly view: NetworkView;
+  /** What came of it so far. */
+  readonly summary: MinerSummary;
   /**
    * Mines until `stop`, the wanted number of windows or the end of the network's run, and finishes what it enrolled in.
    * @throws GrailError STOPPED when aborted; GENESIS_MISMATCH, LEDGER_INVALID, … when the verifier cannot be trusted
@@ -58,6 +66,9 @@ export function createMiner(options: MinerOptions): Miner {
 
 /** Refusals that are a matter of waiting for another window. */
 const WAIT = new Set(['COOLING_DOWN', 'NOT_YET_ELIGIBLE']);
+
+/** Failures of a step after which no other one makes sense. */
+const FATAL = new Set(['GENESIS_INVALID', 'GENESIS_MISMATCH', 'LEDGER_DIVERGED', 'ALREADY_RUNNING']);
 
 /** What was done in one window. */
 interface Job {
@@ -101,6 +112,8 @@ class WindowMiner implements Miner {
     this.#policies = new PolicyStore(client.genesis, (hash) => client.blob(hash, { signal: this.#signal }));
     this.#deliverer = new Deliverer({
       ...options,
+      onProgress: options.onProgress ?? (() => {}),
+      onReceipt: options.onReceipt ?? (() => {}),
       conduct: this.#conduct,
       policies: this.#policies,
       view: this.view,
@@ -113,7 +126,7 @@ class WindowMiner implements Miner {
     const { client, identity, signal, log, backoff } = this.#options;
     try {
       await followLedger({
-        url: client.url,
+        endpoints: client.endpoints,
         genesisHash: client.genesisHash,
         miner: identity.address,
         next: () => this.view.next,
@@ -135,20 +148,29 @@ class WindowMiner implements Miner {
     }
     if (this.#fatal !== null) throw this.#fatal;
     if (signal.aborted) throw new GrailError('STOPPED', 'the miner was stopped before its windows were over');
-    const summary = {
+    const { summary } = this;
+    log({ event: 'stopped', ...summary, credit: String(summary.credit) });
+    return summary;
+  }
+
+  get summary(): MinerSummary {
+    return {
       windows: this.#joined.size,
       verdicts: this.#verdicts,
       rejections: this.#rejections,
       credit: this.view.credit,
     };
-    log({ event: 'stopped', ...summary, credit: String(summary.credit) });
-    return summary;
   }
 
   stop(): void {
     if (this.#stopping) return;
     this.#stopping = true;
-    this.#options.log({ event: 'stopping', windows: this.#unfinished().map(({ window }) => window) });
+    const unfinished = this.#unfinished();
+    this.#options.log({
+      event: 'stopping',
+      windows: unfinished.map(({ window }) => window),
+      waits: unfinished.map((state) => waitsFor(this.view, state)),
+    });
     this.#askFinished();
     this.#reconcile();
   }
@@ -156,17 +178,26 @@ class WindowMiner implements Miner {
   #entry(index: number, entry: LedgerEntry): void {
     const state = this.view.windows.get(entry.window);
     const before = state?.phase;
-    this.view.apply(index, entry);
+    const own = this.view.apply(index, entry);
     if (!this.#synced) return;
+    if (own !== null) this.#checkSent(index, own);
     if (state !== undefined && state.phase !== before && this.#joined.has(state.window)) {
       this.#options.log({ event: 'phase', window: state.window, phase: state.phase });
     }
     this.#reconcile();
   }
 
+  /** Tells of a message of this key that is somebody else's work. What was there before this process is its own past. */
+  #checkSent(index: number, message: Message): void {
+    if (message.type === 'register' || this.#deliverer.hasSent(message)) return;
+    const { type, window } = message;
+    this.#options.log({ event: 'foreign', window, message: type, index });
+  }
+
   #sync(): void {
-    const { log } = this.#options;
-    log({ event: 'connected', entries: this.view.next, window: this.view.enrolWindow });
+    const { log, client } = this.#options;
+    const { enrolWindow, next } = this.view;
+    log({ event: 'connected', url: client.url.href, entries: next, window: enrolWindow });
     if (!this.#started) {
       // Verdicts that were there before this process are history.
       for (const { window, phase } of this.view.windows.values()) {
@@ -304,9 +335,12 @@ class WindowMiner implements Miner {
       ...(expected !== undefined && { expected }),
       ...(got !== undefined && { got }),
       reason: error.message,
+      advice: adviceFor(error.code),
     });
     if (step.kind === 'register') this.#end(error);
-    else this.#job(step.window).abandoned = true;
+    else if (error.code === 'EQUIVOCATION' && this.#conduct === honest) {
+      this.#end(alreadyRunning(message.type, step.window, error.details));
+    } else this.#job(step.window).abandoned = true;
   }
 
   /** A step failed on this side, or on the way: tries again later where that may help. */
@@ -318,7 +352,7 @@ class WindowMiner implements Miner {
         ? error
         : new GrailError('INTERNAL', error instanceof Error ? (error.stack ?? error.message) : String(error));
     const { code, message } = coded;
-    if (code === 'GENESIS_INVALID' || code === 'LEDGER_DIVERGED') {
+    if (FATAL.has(code)) {
       this.#end(coded);
       return;
     }
@@ -333,7 +367,7 @@ class WindowMiner implements Miner {
     }
     const backoff = this.#backoffs.get(key) ?? new Backoff(this.#options.backoff);
     this.#backoffs.set(key, backoff);
-    const retryMs = backoff.next();
+    const retryMs = backoff.next(error);
     log({ event: 'failed', step: key, code, message, retryMs: Math.round(retryMs) });
     this.#delayed.add(key);
     void pause(retryMs, this.#signal).then(() => {
@@ -348,7 +382,8 @@ class WindowMiner implements Miner {
     const { client, log } = this.#options;
     if (this.#finished || this.#signal.aborted) return;
     try {
-      if (!(await client.finished({ signal: this.#signal })) || this.#finished) return;
+      const { finished } = await client.status({ signal: this.#signal });
+      if (!finished || this.#finished) return;
     } catch (error) {
       // A verifier that does not answer is not one whose run is over.
       if (error instanceof GrailError && error.fault !== 'reject') return;

@@ -1,3 +1,4 @@
+import type { Genesis } from '../src/params/genesis.ts';
 import type { Conduct } from './conduct.ts';
 import type { NetworkView, WindowView } from './view.ts';
 
@@ -54,11 +55,36 @@ export function mayEnrol(view: NetworkView, state: WindowView): boolean {
 }
 
 function missingParts(view: NetworkView, state: WindowView): Step[] {
-  const { challengesPerMiner, stepsPerProof } = view.genesis;
   const steps: Step[] = [];
-  for (let part = 0; part < challengesPerMiner / stepsPerProof; part++) {
+  for (let part = 0; part < partsOf(view.genesis); part++) {
     if (state.proofs.some((proof) => proof.part === part)) continue;
     steps.push({ kind: 'prove', window: state.window, part });
   }
   return steps;
+}
+
+/** Proofs that a window takes of each miner. */
+export function partsOf({ challengesPerMiner, stepsPerProof }: Genesis): number {
+  return challengesPerMiner / stepsPerProof;
+}
+
+/** What a window that the miner is enrolled in waits for, in words that end a sentence. */
+export function waitsFor(view: NetworkView, state: WindowView): string {
+  switch (state.phase) {
+    case 'enrol':
+      return 'the end of its enrol phase';
+    case 'commit':
+      return state.commits.length === 0 ? 'the rollouts' : 'the other miners’ commits';
+    case 'opening':
+      return state.openings.length === 0 ? 'the opening' : 'the other miners’ openings';
+    case 'prove': {
+      const parts = partsOf(view.genesis);
+      const left = missingParts(view, state).length;
+      return left === 0
+        ? 'the verdict'
+        : `the proof${parts === 1 ? '' : ` (${parts - left} of ${parts} done)`}`;
+    }
+    case 'done':
+      return 'its receipt';
+  }
 }

@@ -7,7 +7,7 @@ import { canonicalText } from '../src/protocol/canonical.ts';
 import { challengeSeed } from '../src/protocol/challenges.ts';
 import { GrailError } from '../src/protocol/errors.ts';
 import { recover } from '../src/protocol/identity.ts';
-import { type Message, type MessageOf, messageDigest } from '../src/protocol/messages.ts';
+import { type Message, type MessageOf, type MessageType, messageDigest } from '../src/protocol/messages.ts';
 import { CLOSERS, type Phase } from '../src/protocol/phases.ts';
 import { windowSeed } from '../src/protocol/seeds.ts';
 import type { PublishedVersion } from '../src/pulse/index.ts';
@@ -81,10 +81,11 @@ export class NetworkView {
 
   /**
    * Takes the next entry. Entries before `next` were seen and are ignored, so that a feed may repeat itself.
+   * @returns the message, when the entry is one of this miner's that was not seen before
    * @throws GrailError GENESIS_MISMATCH, BEACON_INVALID or LEDGER_INVALID: the verifier broke a rule
    */
-  apply(index: number, entry: LedgerEntry): void {
-    if (index < this.next) return;
+  apply(index: number, entry: LedgerEntry): Message | null {
+    if (index < this.next) return null;
     const parsed = bodySchema.safeParse(entry.body);
     if (!parsed.success) {
       const issue = parsed.error.issues[0]!;
@@ -95,12 +96,20 @@ export class NetworkView {
       if (canonicalText(body.genesis) !== canonicalText(this.genesis)) {
         throw new GrailError('GENESIS_MISMATCH', 'the ledger starts with the genesis of another network');
       }
-    } else if ('miner' in body) {
-      if (body.miner === this.miner) this.#own(index, body);
-    } else {
+    } else if (!('miner' in body)) {
       this.#close(index, entry, body);
+    } else if (body.miner === this.miner) {
+      this.#own(index, body);
     }
     this.next = index + 1;
+    return 'miner' in body && body.miner === this.miner ? body : null;
+  }
+
+  /** This miner's messages of a type that stand in the ledger of a window. */
+  own(type: Exclude<MessageType, 'register'>, window: number): readonly Message[] {
+    const state = this.windows.get(window);
+    if (state === undefined) return [];
+    return { enrol: state.enrols, commit: state.commits, opening: state.openings, proof: state.proofs }[type];
   }
 
   #own(index: number, message: Message): void {

@@ -1,12 +1,13 @@
 import type { Rollouts } from '../src/environments/index.ts';
 import { type Opening, openChallenges } from '../src/proofs/opening.ts';
 import type { ProofPool } from '../src/proofs/pool.ts';
+import type { ProofStage } from '../src/proofs/prove.ts';
 import { circuitSpec } from '../src/proofs/spec.ts';
 import { type ProverInput, witnessInput } from '../src/proofs/witness-input.ts';
 import type { MessageOf } from '../src/protocol/messages.ts';
 import type { Conduct, WindowContext } from './conduct.ts';
 import type { RolloutEngine } from './engine/index.ts';
-import type { MinerEvent } from './events.ts';
+import type { MinerEvent, Progress } from './events.ts';
 
 /** What makes proofs: a ProofPool, or anything that proves. */
 export type Prover = Pick<ProofPool, 'prove'>;
@@ -16,6 +17,7 @@ export interface WorkParts {
   readonly engine: RolloutEngine;
   readonly prover: Prover;
   readonly log: (event: MinerEvent) => void;
+  readonly onProgress: (progress: Progress) => void;
   readonly signal: AbortSignal;
   /** Milliseconds of a clock that only moves forward, for reports. */
   readonly now: () => number;
@@ -30,6 +32,8 @@ export class WindowWork {
   readonly #parts: WorkParts;
   #rollouts: Promise<Rollouts> | null = null;
   #opening: Promise<Opening> | null = null;
+  #commits: Promise<MessageOf<'commit'>[]> | null = null;
+  #openings: Promise<MessageOf<'opening'>[]> | null = null;
 
   constructor(context: WindowContext, parts: WorkParts) {
     this.#context = context;
@@ -37,11 +41,24 @@ export class WindowWork {
   }
 
   commits(): Promise<MessageOf<'commit'>[]> {
-    return this.#parts.conduct.commits(this.#context, () => this.rollouts());
+    this.#commits ??= this.#parts.conduct
+      .commits(this.#context, () => this.rollouts())
+      .catch((error) => {
+        // What failed for now (a blob that could not be fetched) is made when it is wanted again.
+        this.#commits = null;
+        throw error;
+      });
+    return this.#commits;
   }
 
-  async openings(): Promise<MessageOf<'opening'>[]> {
-    return this.#parts.conduct.openings(this.#context, await this.opening());
+  openings(): Promise<MessageOf<'opening'>[]> {
+    this.#openings ??= this.opening()
+      .then((opening) => this.#parts.conduct.openings(this.#context, opening))
+      .catch((error) => {
+        this.#openings = null;
+        throw error;
+      });
+    return this.#openings;
   }
 
   async proofs(part: number): Promise<MessageOf<'proof'>[]> {
@@ -50,7 +67,6 @@ export class WindowWork {
 
   rollouts(): Promise<Rollouts> {
     this.#rollouts ??= this.#generate().catch((error) => {
-      // What failed for now (a blob that could not be fetched) is made when it is wanted again.
       this.#rollouts = null;
       throw error;
     });
@@ -77,13 +93,15 @@ export class WindowWork {
       log({ event: 'policy', window: window.window, version, blobs, bytes, seconds });
     }
     const rollouts = await conduct.rollouts(this.#context);
+    const seconds = (now() - between) / 1000;
     log({
       event: 'rollouts',
       window: window.window,
       slots: rollouts.slots,
       steps: rollouts.steps,
       meanReturn: meanReturn(rollouts),
-      seconds: (now() - between) / 1000,
+      seconds,
+      stepsPerSecond: Math.round((rollouts.slots * rollouts.steps) / Math.max(seconds, 0.001)),
       backend: engine.backend,
       memory: {
         rollouts: bytesOf(rollouts),
@@ -118,7 +136,11 @@ export class WindowWork {
       context,
       steps,
     };
-    const { proof } = await this.#parts.prover.prove(witnessInput(input), { signal: this.#parts.signal });
+    const { prover, signal, onProgress } = this.#parts;
+    const onStage = (stage: ProofStage) => {
+      if (stage === 'witness') onProgress({ kind: 'proving', window: window.window, part });
+    };
+    const { proof } = await prover.prove(witnessInput(input), { signal, onStage });
     return proof;
   }
 }

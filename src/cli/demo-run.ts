@@ -108,7 +108,8 @@ export class DemoRun {
       if (line.includes('insecure-dev')) return; // said at the start
       if (/^(warn|error|[A-Z_]+:)|: rejected|refused|cheating/.test(line)) this.#io.err(`[${name}] ${line}`);
     };
-    const env = { GRAIL_PASSWORD: DEMO_PASSWORD };
+    // Demos of one seed have the same keys, and may run at the same time.
+    const env = { GRAIL_PASSWORD: DEMO_PASSWORD, GRAIL_RUNTIME: this.#demo.path };
     const child = startChild({ name, args, env, logFile: this.#logFile(name), onOut, onErr });
     this.#children.push(child);
     return child;

@@ -5,7 +5,7 @@ import { NetworkDirectory } from '../../verifier/directory.ts';
 import { recipe } from '../params/recipes.ts';
 import { type ArtefactProgress, loadArtefacts } from '../proofs/artefacts.ts';
 import { GrailError } from '../protocol/errors.ts';
-import { useNodeSha256 } from '../storage/node-hash.ts';
+import { useNodeCrypto } from '../storage/node-crypto.ts';
 import { defineCommand } from './command.ts';
 import { DEMO_DEFAULTS, newRunFolder, openDemo } from './demo-network.ts';
 import { DemoRun, MOST_WINDOWS } from './demo-run.ts';
@@ -64,7 +64,7 @@ export const command = defineCommand({
       .describe('the last line of stdout is one JSON object; the table goes to stderr'),
   }),
   async run({ flags, signal, out, err, env }) {
-    useNodeSha256();
+    useNodeCrypto();
     const started = performance.now();
     const show = flags.json ? err : out;
     const onProgress = progressLines(err);

@@ -5,8 +5,8 @@ import type { CommandIo } from './command.ts';
 import { type Episode, type Frame, type Player, playEpisode, samplingPlayer } from './env-episode.ts';
 import { findEnvironment } from './env-find.ts';
 import { KeyMap, keyboardPlayer, terminalKeys } from './env-keyboard.ts';
-import { terminalScreen } from './env-screen.ts';
 import { EXIT_INTERRUPTED } from './run.ts';
+import { terminalScreen } from './screen.ts';
 
 /** The word of `--policy` that is no folder. */
 export const RANDOM = 'random';

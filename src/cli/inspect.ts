@@ -23,7 +23,7 @@ import { type CommitCheck, checkCommit } from '../replica/replay.ts';
 import { NetworkState } from '../replica/state.ts';
 import { windowInput } from '../replica/window-input.ts';
 import { FolderBlobStore } from '../storage/blobs.ts';
-import { useNodeSha256 } from '../storage/node-hash.ts';
+import { useNodeCrypto } from '../storage/node-crypto.ts';
 import { defineCommand } from './command.ts';
 import { type ExportedProof, exportProofs } from './export-proof.ts';
 import { keyFileFlag } from './flags.ts';
@@ -60,7 +60,7 @@ export const command = defineCommand({
     json: z.boolean().default(false).describe('print one JSON object'),
   }),
   async run({ positionals, flags, out }) {
-    useNodeSha256();
+    useNodeCrypto();
     const ledger = openLedgerReadOnly(join(positionals.directory, 'ledger.sqlite'));
     try {
       const genesis = genesisOf(ledger);

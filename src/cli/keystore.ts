@@ -17,6 +17,9 @@ export const SCRYPT = { standard: { N: 131_072, r: 8, p: 1 }, fast: { N: 2, r: 8
 /** Largest file that is read as a keystore, and the most memory that one may make scrypt take. */
 const MAX_KEYSTORE_BYTES = 65_536;
 const MAX_SCRYPT_BYTES = 1_073_741_824;
+/** Most work of a try: N·r·p of scrypt, sixteen times that of `standard`, and rounds of PBKDF2. Some seconds each. */
+const MAX_SCRYPT_WORK = 16_777_216;
+const MAX_PBKDF2_ROUNDS = 10_000_000;
 
 const openssl = promisify<string | Uint8Array, Uint8Array, number, object, Buffer>(nodeScrypt);
 
@@ -55,19 +58,33 @@ export function inspectKeystore(file: string): KeystoreInfo {
       file,
     },
   );
-  let value: { version?: unknown; address?: unknown; crypto?: { kdfparams?: { n?: unknown } } } | null;
+  let value: { version?: unknown; address?: unknown } | null;
   try {
     value = JSON.parse(read(file));
   } catch (error) {
     if (error instanceof GrailError) throw error;
     throw invalid;
   }
-  const { version, address, crypto } = value ?? {};
+  const { version, address } = value ?? {};
   if (version !== 3 || typeof address !== 'string') throw invalid;
   const text = address.replace(/^0x/, '').toLowerCase();
   if (!/^[0-9a-f]{40}$/.test(text)) throw invalid;
-  const n = crypto?.kdfparams?.n;
-  return { address: `0x${text}`, fast: typeof n === 'number' && n < 4096 };
+  const params = member(member(value, 'crypto'), 'kdfparams');
+  const cost = (name: string) => {
+    const value = member(params, name) ?? 1;
+    return typeof value === 'object' ? Number.NaN : Number(value);
+  };
+  const [n, rounds] = [cost('n'), cost('c')];
+  if (!(n * cost('r') * cost('p') <= MAX_SCRYPT_WORK && rounds <= MAX_PBKDF2_ROUNDS)) {
+    throw new GrailError('KEYSTORE_INVALID', `${file} asks for more work than a keystore may`, { file });
+  }
+  return { address: `0x${text}`, fast: n < 4096 && rounds < 4096 };
+}
+
+/** A member of an object by its name, in any case: writers of keystores differ, and readers forgive it. */
+function member(value: unknown, name: string): unknown {
+  if (typeof value !== 'object' || value === null) return undefined;
+  return Object.entries(value).find(([key]) => key.toLowerCase() === name)?.[1];
 }
 
 /**

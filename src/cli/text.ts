@@ -43,3 +43,25 @@ export function table(rows: readonly (readonly string[])[]): string[] {
       .trimEnd(),
   );
 }
+
+/** Text from elsewhere without what could move a terminal's cursor or turn the direction of a line. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\ufffd');
+}
+
+/** Text with long hexadecimal numbers as their two ends. */
+export function shortHex(text: string): string {
+  return text.replace(/0x([0-9a-f]{4})[0-9a-f]{8,}([0-9a-f]{4})/g, '0x$1…$2');
+}
+
+/**
+ * A number of seconds as a person reads it: 0.4 s, 12 s, 2 min 5 s, 3 h 20 min.
+ * @param digits of a few seconds, after the point
+ */
+export function duration(seconds: number, digits = 1): string {
+  if (seconds < 9.95) return `${seconds.toFixed(digits)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 100) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+}

@@ -1,5 +1,3 @@
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,9 +11,9 @@ import { toHex } from '../../src/protocol/bytes.ts';
 import { sha256 } from '../../src/protocol/hash.ts';
 import { encodePolicyAnchor, encodePolicyPatch } from '../../src/pulse/index.ts';
 import type { VerdictBody } from '../../src/replica/bodies.ts';
-import { GRAIL_MAIN } from '../helpers/grail-process.ts';
 import { TestNetwork, tinyGenesis } from '../helpers/network.ts';
 import { printedJson, runHere } from '../helpers/run-here.ts';
+import { canTerminal, inTerminal as grailInTerminal, HIDE, SHOW, type Typed } from '../helpers/terminal.ts';
 import { balancingPolicy, CARTPOLE_MLP, QUANTISER, randomPolicy } from '../support/policies.ts';
 
 /** Runs `grail env …`. */
@@ -238,36 +236,8 @@ describe('grail env play --policy DIR', () => {
   });
 });
 
-const HIDE = '\u001b[?25l';
-const SHOW = '\u001b[?25h';
-
-/** Whether util-linux's `script` is here, which runs a command in a terminal of its own. */
-const canTerminal = /util-linux/.test(spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout ?? '');
-
-/**
- * Runs `grail env …` in a terminal. Each of `typed` is typed when the text before it has appeared; gives what the
- * terminal showed, the exit code, and whether the terminal is back in its usual mode.
- */
-async function inTerminal(args: readonly string[], typed: readonly (readonly [string, string])[]) {
-  const command = `stty rows 40 cols 100; trap : INT; '${process.execPath}' '${GRAIL_MAIN}' env ${args.join(' ')}; echo "[code $?]"; stty -a`;
-  const child = spawn('script', ['-qfc', command, '/dev/null'], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-    env: { ...process.env, TERM: 'xterm' },
-  });
-  const closed = once(child, 'close');
-  let shown = '';
-  const rest = [...typed];
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-    shown += chunk;
-    const next = rest[0];
-    if (next === undefined || !shown.includes(next[0])) return;
-    rest.shift();
-    child.stdin.write(next[1]);
-  });
-  await closed;
-  const [, code] = /\[code (\d+)\]/.exec(shown)!;
-  return { shown, code: Number(code), usual: / icanon/.test(shown) && / echo /.test(shown) };
-}
+const inTerminal = (args: readonly string[], typed: readonly Typed[]) =>
+  grailInTerminal(['env', ...args], typed);
 
 describe.skipIf(!canTerminal)('in a terminal', () => {
   test('frames are drawn over each other, and the cursor comes back at the end', async () => {

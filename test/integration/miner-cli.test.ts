@@ -1,11 +1,13 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createKeystore } from '../../src/cli/keystore.ts';
+import { createKeystore, inspectKeystore } from '../../src/cli/keystore.ts';
+import { lockKey } from '../../src/cli/miner-lock.ts';
 import type { Genesis } from '../../src/params/genesis.ts';
 import { lockFile } from '../../src/storage/lock.ts';
 import { createGateway } from '../../verifier/gateway.ts';
+import { lineLog } from '../../verifier/log.ts';
 import { named, TestNetwork } from '../helpers/network.ts';
 import { printedJson, runHere } from '../helpers/run-here.ts';
 import { mineableGenesis } from '../support/mining.ts';
@@ -13,13 +15,14 @@ import { mineableGenesis } from '../support/mining.ts';
 /** `grail miner` up to its first window: what it refuses before it spends anything. */
 let folder: string;
 let keystore: string;
+let runtime: string;
 let network: TestNetwork;
 let gateway: ReturnType<typeof createGateway>;
 let url: string;
 
 async function serve(changes: Partial<Genesis>, wrong: Partial<Genesis> = {}): Promise<void> {
   network = new TestNetwork({ ...mineableGenesis(changes), ...wrong });
-  const log = { info() {}, warn() {}, error() {} };
+  const log = lineLog(() => {});
   gateway = createGateway({ sequencer: network, blobs: network.blobs, host: '127.0.0.1', port: 0, log });
   url = (await gateway.start()).url;
 }
@@ -27,6 +30,7 @@ async function serve(changes: Partial<Genesis>, wrong: Partial<Genesis> = {}): P
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'grail-miner-'));
   keystore = join(folder, 'miner.json');
+  runtime = join(folder, 'runtime');
   await createKeystore(keystore, 'password', 'fast');
 });
 
@@ -37,8 +41,10 @@ afterEach(async () => {
 });
 
 async function miner(...args: string[]) {
-  const all = ['miner', '--verifier', url, '--keystore', keystore, '--json', ...args];
-  const printed = await runHere(all, { GRAIL_PASSWORD: 'password' });
+  const own = { '--verifier': url, '--keystore': keystore };
+  const common = Object.entries(own).filter(([flag]) => !args.includes(flag));
+  const all = ['miner', '--json', ...common.flat(), ...args];
+  const printed = await runHere(all, { GRAIL_PASSWORD: 'password', GRAIL_RUNTIME: runtime });
   const { error } = printedJson(printed) as { error: { code: string } };
   return { code: printed.code, error: error.code, lines: printed.err };
 }
@@ -52,6 +58,27 @@ describe('grail miner refuses', () => {
     expect(await miner('--slots', '9')).toMatchObject({ code: 1, error: 'SLOTS_INVALID' });
     // Each failure lets the keystore go again.
     expect(await miner('--slots', '9')).toMatchObject({ error: 'SLOTS_INVALID' });
+  });
+
+  test('a copy of a keystore that is mined with, and says what to do', async () => {
+    await serve({});
+    const { address } = inspectKeystore(keystore);
+    const lock = lockKey(keystore, address, { GRAIL_RUNTIME: runtime });
+    const copy = join(folder, 'copies', 'other-name.json');
+    mkdirSync(join(folder, 'copies'));
+    copyFileSync(keystore, copy);
+    const refused = await miner('--keystore', copy);
+    expect(refused).toMatchObject({ code: 1, error: 'ALREADY_RUNNING' });
+    expect(refused.lines.join(' ')).toContain(`another miner on this machine uses the key ${address}`);
+    lock.release();
+    expect(await miner('--keystore', copy, '--slots', '9')).toMatchObject({ error: 'SLOTS_INVALID' });
+  });
+
+  test('more addresses than it tries, and one that is none', async () => {
+    await serve({});
+    const many = Array.from({ length: 17 }, () => url).join(',');
+    expect(await miner('--verifier', many)).toMatchObject({ code: 2, error: 'USAGE' });
+    expect(await miner('--verifier', `${url},nowhere`)).toMatchObject({ code: 2, error: 'USAGE' });
   });
 
   test('to cheat where it would cost a real bond', async () => {

@@ -3,57 +3,34 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { cheat } from '../../rollouts/cheats.ts';
 import { VerifierClient } from '../../rollouts/client.ts';
-import type { Conduct } from '../../rollouts/conduct.ts';
-import { inlineEngine } from '../../rollouts/engine/index.ts';
-import type { MinerEvent } from '../../rollouts/events.ts';
+import { Endpoints } from '../../rollouts/endpoints.ts';
 import { followLedger } from '../../rollouts/feed.ts';
-import { createMiner, type Miner, type MinerSummary } from '../../rollouts/miner.ts';
-import { referenceBackend } from '../../src/backends/index.ts';
 import type { GrailError } from '../../src/protocol/errors.ts';
 import { Identity } from '../../src/protocol/identity.ts';
-import type { WindowState } from '../../src/replica/window.ts';
-import { createGateway } from '../../verifier/gateway.ts';
 import { expectCode } from '../helpers/expect-code.ts';
-import { KEYS, named, TestNetwork } from '../helpers/network.ts';
-import { mineableGenesis } from '../support/mining.ts';
+import { FAST, MinerNetwork, until } from '../helpers/miner-network.ts';
+import { KEYS, named, type TestNetwork } from '../helpers/network.ts';
 
 /** The miner's client and state machine against a real gateway, over real sockets; the network's rules are the real ones. */
-const quiet = { info() {}, warn() {}, error() {}, debug() {} };
-const FAST = { baseMs: 5, maxMs: 20 };
-
+let live: MinerNetwork;
 let network: TestNetwork;
-let gateway: ReturnType<typeof createGateway>;
 let url: string;
 let aborter: AbortController;
 
-async function serve(port = 0): Promise<void> {
-  gateway = createGateway({ sequencer: network, blobs: network.blobs, host: '127.0.0.1', port, log: quiet });
-  url = (await gateway.start()).url;
-}
-
 beforeEach(async () => {
-  network = new TestNetwork(mineableGenesis());
+  live = new MinerNetwork();
+  ({ network } = live);
   aborter = new AbortController();
-  await serve();
+  url = await live.serve();
 });
 
 afterEach(async () => {
   aborter.abort();
-  await gateway.stop();
-  network.remove();
+  await live.remove();
 });
 
 const connect = (expectedGenesis?: `0x${string}`) =>
   VerifierClient.connect({ url, ...(expectedGenesis && { expectedGenesis }) });
-
-/** Waits until something holds. */
-async function until(holds: () => boolean, what: string): Promise<void> {
-  for (let i = 0; i < 2000; i++) {
-    if (holds()) return;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  throw new Error(`never: ${what}`);
-}
 
 describe('the client', () => {
   test('takes an acknowledgement that a verifier of genesis signed', async () => {
@@ -75,9 +52,12 @@ describe('the client', () => {
   test('refuses a promise that is signed by somebody else', async () => {
     const genuine = network.submit.bind(network);
     const stranger = new Identity(new Uint8Array(32).fill(9));
-    network.submit = (value) => ({ ...genuine(value), signature: stranger.sign(new Uint8Array(32)) });
+    network.submit = async (value) => ({
+      ...(await genuine(value)),
+      signature: stranger.sign(new Uint8Array(32)),
+    });
     await expectCode('BAD_SIGNATURE', (await connect()).post(network.miner.enrol(0)));
-    network.submit = (value) => ({ ...genuine(value), index: 77 });
+    network.submit = async (value) => ({ ...(await genuine(value)), index: 77 });
     await expectCode('BAD_SIGNATURE', (await connect()).post(network.miner.enrol(0)));
   });
 
@@ -91,7 +71,7 @@ describe('the client', () => {
     const genuine = network.receipt.bind(network);
     network.receipt = () => genuine(1, address);
     await expectCode('BAD_SIGNATURE', client.receipt(0, address));
-    network.receipt = (window, miner) => ({ ...genuine(window, miner), credit: 5 });
+    network.receipt = async (window, miner) => ({ ...(await genuine(window, miner)), credit: 5 });
     await expectCode('BAD_SIGNATURE', client.receipt(0, address));
   });
 
@@ -108,10 +88,9 @@ describe('the client', () => {
   });
 
   test('says UNREACHABLE of a verifier that is not there, and USAGE of an address that is none', async () => {
-    await gateway.stop();
+    await live.leave();
     await expectCode('UNREACHABLE', connect());
     await expectCode('USAGE', VerifierClient.connect({ url: 'ftp://example.org' }));
-    await serve();
   });
 
   test('says UNREACHABLE of a verifier that does not answer in time, STOPPED when it is aborted itself', async () => {
@@ -133,7 +112,7 @@ describe('the feed', () => {
     let next = 0;
     let synced = 0;
     const following = followLedger({
-      url: new URL(`${url}/`),
+      endpoints: new Endpoints([new URL(`${url}/`)]),
       genesisHash: network.state.genesisHash,
       miner: KEYS.miner.address,
       next: () => next,
@@ -151,11 +130,10 @@ describe('the feed', () => {
     network.take(network.other.enrol(0));
     await network.close(0);
     await until(() => seen.includes(3), 'the opening entry');
-    const { port } = new URL(url);
-    await gateway.stop();
-    network.take(network.miner.commit(0));
+    await live.leave();
+    await network.submit(network.miner.commit(0));
     await until(() => downs.length > 1, 'failed attempts');
-    await serve(Number(port));
+    await live.serve(url);
     await until(() => synced === 2, 'synced again');
     // Entry 2 is another miner's, which nobody asked for; nothing comes twice.
     expect(seen.filter((index) => index > 0)).toEqual([1, 3, 4]);
@@ -165,7 +143,7 @@ describe('the feed', () => {
   });
 
   const options = () => ({
-    url: new URL(`${url}/`),
+    endpoints: new Endpoints([new URL(`${url}/`)]),
     genesisHash: network.state.genesisHash,
     miner: KEYS.miner.address,
     next: () => 0,
@@ -185,51 +163,16 @@ describe('the feed', () => {
   });
 });
 
-/** A miner of KEYS.miner, with everything it reported. */
-function mine(options: { conduct?: Conduct; windows?: number; signal?: AbortSignal } = {}) {
-  const events: MinerEvent[] = [];
-  let proofs = 0;
-  const started = connect().then((client): { miner: Miner; end: Promise<MinerSummary> } => {
-    const miner = createMiner({
-      client,
-      identity: KEYS.miner,
-      slots: 2,
-      engine: inlineEngine(referenceBackend()),
-      // This network's verdicts look at no proof; the real prover has its own tests.
-      prover: {
-        prove: async () => ({
-          proof: new Uint8Array(256).fill(++proofs),
-          publicSignals: [],
-          witnessMs: 0,
-          proveMs: 0,
-        }),
-      },
-      log: (event) => events.push(event),
-      signal: options.signal ?? aborter.signal,
-      backoff: FAST,
-      ...(options.conduct && { conduct: options.conduct }),
-      ...(options.windows && { windows: options.windows }),
-    });
-    const end = miner.run();
-    // Most tests end by aborting it.
-    end.catch(() => {});
-    return { miner, end };
-  });
-  return { events, started, of: (kind: MinerEvent['event']) => events.filter(({ event }) => event === kind) };
-}
-
-const state = (window: number): WindowState => network.state.window(window)!;
-const address = KEYS.miner.address;
-const enrolledIn = (window: number) => state(window)?.enrolments.get(address) !== undefined;
-const committedIn = (window: number) => state(window).commits.get(address) !== undefined;
-const openedIn = (window: number) => state(window).openings.get(address) !== undefined;
-const provedIn = (window: number) =>
-  (state(window).proofs.get(address) ?? []).filter((part) => part.length > 0).length === 2;
+const { address } = KEYS.miner;
+const state = (window: number) => live.state(window);
+const enrolledIn = (window: number) => live.enrolled(window);
+const committedIn = (window: number) => live.committed(window);
+const openedIn = (window: number) => live.opened(window);
+const provedIn = (window: number) => live.proved(window);
 
 describe('the miner', () => {
   test('goes through a window, checks its receipt and ends after the windows it was asked for', async () => {
-    const { started, of } = mine({ windows: 1 });
-    const { end } = await started;
+    const { end, of } = await live.mine({ windows: 1 });
     await until(() => enrolledIn(0), 'enrolled');
     await network.close(0);
     await until(() => committedIn(0), 'committed');
@@ -240,7 +183,17 @@ describe('the miner', () => {
     await network.close(0);
     expect(await end).toEqual({ windows: 1, verdicts: 1, rejections: 0, credit: 200n });
     expect(of('verdict')).toEqual([
-      { event: 'verdict', window: 0, credit: 200, total: '200', trained: true, insecureDev: true, index: 9 },
+      {
+        event: 'verdict',
+        window: 0,
+        slots: 2,
+        credit: 200,
+        share: 0.2,
+        total: '200',
+        trained: true,
+        insecureDev: true,
+        index: 9,
+      },
     ]);
     expect(of('phase').map((event) => 'phase' in event && event.phase)).toEqual([
       'commit',
@@ -253,8 +206,7 @@ describe('the miner', () => {
   });
 
   test('enrols in the next window while it proves this one', async () => {
-    const { started } = mine();
-    await started;
+    await live.mine();
     await until(() => enrolledIn(0), 'enrolled');
     await network.close(0);
     await until(() => committedIn(0) && enrolledIn(1), 'committed, and enrolled in window 1');
@@ -269,8 +221,8 @@ describe('the miner', () => {
     'that was killed goes on in the %s phase, with a new process that knows nothing',
     async (phase) => {
       const life = new AbortController();
-      const first = mine({ signal: life.signal });
-      const killed = (await first.started).end.catch((error: GrailError) => error.code);
+      const first = await live.mine({ signal: life.signal });
+      const killed = first.end.catch((error: GrailError) => error.code);
       await until(() => enrolledIn(0), 'enrolled');
       // Posting is one step: stop it before the phase opens, so that the next life has everything to do again.
       const steps = { commit: [], opening: [committedIn], prove: [committedIn, openedIn] }[phase];
@@ -281,8 +233,7 @@ describe('the miner', () => {
       life.abort();
       expect(await killed).toBe('STOPPED');
       await network.close(0);
-      const second = mine();
-      await second.started;
+      const second = await live.mine();
       const posted = { commit: committedIn, opening: openedIn, prove: provedIn }[phase];
       await until(() => posted(0), 'delivered by the second life');
       expect(state(0).commits.conflict(address)).toBeUndefined();
@@ -291,21 +242,8 @@ describe('the miner', () => {
     },
   );
 
-  test('survives a verifier that goes away in the middle of a window', async () => {
-    const { started, of } = mine();
-    await started;
-    await until(() => enrolledIn(0), 'enrolled');
-    const { port } = new URL(url);
-    await gateway.stop();
-    await network.close(0);
-    await until(() => of('disconnected').length > 0, 'noticed');
-    await serve(Number(port));
-    await until(() => committedIn(0), 'committed after it came back');
-  });
-
   test('that is told to stop finishes its window, enters no other and ends', async () => {
-    const { started, of } = mine();
-    const { miner, end } = await started;
+    const { miner, end, of } = await live.mine();
     await until(() => enrolledIn(0), 'enrolled');
     miner.stop();
     await network.close(0);
@@ -317,12 +255,13 @@ describe('the miner', () => {
     await network.close(0);
     expect(await end).toMatchObject({ windows: 1, verdicts: 1 });
     expect(enrolledIn(1)).toBe(false);
-    expect(of('stopping')).toEqual([{ event: 'stopping', windows: [0] }]);
+    expect(of('stopping')).toEqual([
+      { event: 'stopping', windows: [0], waits: ['the end of its enrol phase'] },
+    ]);
   });
 
   test('that is told to stop leaves when the verifier’s run is over', async () => {
-    const { started } = mine();
-    const { miner, end } = await started;
+    const { miner, end } = await live.mine();
     await until(() => enrolledIn(0), 'enrolled');
     const status = network.status.bind(network);
     network.status = () => ({ ...status(), finished: true });
@@ -331,8 +270,7 @@ describe('the miner', () => {
   });
 
   test('reports a verdict against it as the ledger has it, and then waits out its cool-down', async () => {
-    const { started, of } = mine();
-    await started;
+    const { of } = await live.mine();
     const rejection = { code: 'ACTION_MISMATCH', slot: 1, step: 3, expected: 0, got: 1 } as const;
     await until(() => enrolledIn(0), 'enrolled');
     for (const step of [committedIn, openedIn, provedIn]) {
@@ -353,8 +291,7 @@ describe('the miner', () => {
   });
 
   test('that cheats is told so at the gate, and does nothing more in that window', async () => {
-    const { started, of } = mine({ conduct: cheat('short-commit') });
-    await started;
+    const { of } = await live.mine({ conduct: cheat('short-commit') });
     await until(() => enrolledIn(0), 'enrolled');
     await network.close(0);
     await until(() => of('rejected').length > 0, 'refused');
@@ -375,8 +312,7 @@ describe('the miner', () => {
   });
 
   test('ends with a code when the verifier breaks a rule', async () => {
-    const { started } = mine();
-    const { end } = await started;
+    const { end } = await live.mine();
     await until(() => enrolledIn(0), 'enrolled');
     const body = await network.closer(0);
     // Past the rules that a verifier follows, straight into its ledger.
@@ -386,21 +322,9 @@ describe('the miner', () => {
   });
 
   test('registers a key that the network does not know', async () => {
-    const client = await connect();
-    const events: MinerEvent[] = [];
-    const miner = createMiner({
-      client,
-      identity: KEYS.stranger,
-      slots: 2,
-      engine: inlineEngine(referenceBackend()),
-      prover: { prove: () => Promise.reject(new Error('nothing to prove')) },
-      log: (event) => events.push(event),
-      signal: aborter.signal,
-      backoff: FAST,
-    });
-    void miner.run().catch(() => {});
+    const { of } = await live.mine({ identity: KEYS.stranger });
     await until(() => network.state.miners.has(KEYS.stranger.address), 'registered');
-    await until(() => events.some(({ event }) => event === 'registered'), 'reported');
-    expect(events).toContainEqual({ event: 'registered', miner: KEYS.stranger.address, enrolsFrom: 2 });
+    await until(() => of('registered').length > 0, 'reported');
+    expect(of('registered')).toEqual([{ event: 'registered', miner: KEYS.stranger.address, enrolsFrom: 2 }]);
   });
 });

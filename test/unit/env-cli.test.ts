@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { observedValues } from '../../src/cli/env-describe.ts';
 import { findEnvironment } from '../../src/cli/env-find.ts';
 import { KeyMap, parseKeys } from '../../src/cli/env-keyboard.ts';
-import { redraw } from '../../src/cli/env-screen.ts';
+import { redraw } from '../../src/cli/screen.ts';
 import { beside, columns, pad, wrap } from '../../src/cli/text.ts';
 import { environmentById, environmentIds } from '../../src/environments/index.ts';
 import { expectCode } from '../helpers/expect-code.ts';

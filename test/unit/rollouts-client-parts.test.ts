@@ -1,9 +1,15 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { ADVISED_CODES, adviceFor } from '../../rollouts/advice.ts';
 import { Backoff, pause } from '../../rollouts/backoff.ts';
 import { describeEvent, verdictRejection } from '../../rollouts/events.ts';
+import { Pace } from '../../rollouts/pace.ts';
 import { PolicyStore } from '../../rollouts/policies.ts';
 import { policyRoot } from '../../src/policy/index.ts';
 import { toHex } from '../../src/protocol/bytes.ts';
+import { GrailError } from '../../src/protocol/errors.ts';
+import { packageRoot } from '../../src/storage/package-root.ts';
 import { expectCode } from '../helpers/expect-code.ts';
 import { mineableGenesis, mining } from '../support/mining.ts';
 
@@ -17,12 +23,63 @@ describe('back-off', () => {
     expect(half.next()).toBeCloseTo(50, 0);
   });
 
+  test('waits as long as the verifier says where that is longer, with up to a quarter more, and a minute at most', () => {
+    const busy = (retryAfterSeconds: number) =>
+      new GrailError('TOO_MANY_REQUESTS', 'too many', { retryAfterSeconds });
+    const least = new Backoff({ baseMs: 100, maxMs: 100, random: () => 0 });
+    expect(least.next(busy(2))).toBe(2000);
+    expect(least.next(busy(0.01))).toBe(100);
+    expect(least.next(busy(86_400))).toBe(60_000);
+    expect(least.next(new GrailError('UNREACHABLE', 'away'))).toBe(100);
+    const most = new Backoff({ baseMs: 100, maxMs: 100, random: () => 0.999 });
+    expect(most.next(busy(2))).toBeCloseTo(2500, -1);
+  });
+
   test('a pause ends at once when it is aborted', async () => {
     const aborter = new AbortController();
     const paused = pause(3_600_000, aborter.signal);
     aborter.abort();
     await paused;
     await pause(3_600_000, aborter.signal);
+  });
+});
+
+describe('a pace', () => {
+  test('is measured from the first report on, and says when the rest is done', () => {
+    let nowMs = 0;
+    const pace = new Pace(() => nowMs);
+    expect(pace.perSecond).toBeNull();
+    pace.update(100);
+    expect(pace.etaSeconds(1000)).toBeNull();
+    nowMs = 2000;
+    pace.update(300);
+    expect(pace.perSecond).toBe(100);
+    expect(pace.etaSeconds(1000)).toBe(7);
+  });
+
+  test('begins anew when what was done is done again on another backend', () => {
+    let nowMs = 0;
+    const pace = new Pace(() => nowMs);
+    for (const done of [500, 900]) pace.update(done);
+    nowMs = 1000;
+    pace.update(10);
+    nowMs = 2000;
+    pace.update(60);
+    expect(pace.perSecond).toBe(50);
+  });
+});
+
+describe('advice', () => {
+  test('stands in the guide as the terminal gives it', () => {
+    const guide = readFileSync(join(packageRoot(), 'docs', 'guides', 'miners.md'), 'utf8');
+    const rows = guide.split('\n').filter((line) => line.startsWith('|'));
+    for (const code of ADVISED_CODES) {
+      const advice = adviceFor(code)
+        .replace('--slots', '`--slots`')
+        .replace('grail doctor', '`grail doctor`');
+      const row = rows.find((line) => line.includes(`\`${code}\``) && line.includes(advice));
+      expect(row, `${code}: ${advice}`).toBeDefined();
+    }
   });
 });
 
@@ -65,7 +122,7 @@ describe('what a miner prints', () => {
   test('a rejection names the code, the place, what was expected and what came', () => {
     const event = verdictRejection(4, { code: 'ACTION_MISMATCH', slot: 2, step: 7, expected: 0, got: 1 });
     expect(describeEvent(event)).toBe(
-      'window 4: rejected: ACTION_MISMATCH at slot 2, step 7: expected 0, got 1. An action is not the one that policy and noise give.',
+      'window 4: rejected: ACTION_MISMATCH at slot 2, step 7: expected 0, got 1. An action is not the one that policy and noise give. Memory errors, or a changed client: run grail doctor.',
     );
   });
 
@@ -78,12 +135,14 @@ describe('what a miner prints', () => {
         message: 'commit',
         code: 'PHASE_CLOSED',
         reason: 'too late',
+        advice: 'Be faster.',
       }),
-    ).toBe('window 3: the verifier refused the commit: PHASE_CLOSED: too late');
+    ).toBe('window 3: the verifier refused the commit: PHASE_CLOSED: too late (Be faster.)');
   });
 
   test('a verdict on a development network says that the credit is worth nothing', () => {
-    const verdict = { event: 'verdict', window: 1, credit: 5, total: '9', trained: true, index: 8 } as const;
+    const pay = { slots: 2, credit: 5, share: 0.5, total: '9' };
+    const verdict = { event: 'verdict', window: 1, ...pay, trained: true, index: 8 } as const;
     expect(describeEvent({ ...verdict, insecureDev: true })).toMatch(/credited 5, 9 so far \(insecure-dev/);
     expect(describeEvent({ ...verdict, insecureDev: false })).toBe('window 1: credited 5, 9 so far');
   });
