@@ -4,8 +4,8 @@ import { type Hex, toHex, utf8 } from '../../src/protocol/bytes.ts';
 import type { Json } from '../../src/protocol/canonical.ts';
 import { GrailError } from '../../src/protocol/errors.ts';
 import { maxEnrolled } from '../../src/replica/admission.ts';
-import { firstDifference } from '../../src/replica/recheck.ts';
 import type { MinerResult, VerdictBody } from '../../src/replica/bodies.ts';
+import { firstDifference } from '../../src/replica/recheck.ts';
 import { KEYS, named, TestNetwork, tinyGenesis } from '../helpers/network.ts';
 
 function refusal(action: () => unknown): GrailError {
