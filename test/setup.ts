@@ -1,3 +1,3 @@
-import { useNodeSha256 } from '../src/storage/node-hash.ts';
+import { useNodeCrypto } from '../src/storage/node-crypto.ts';
 
-useNodeSha256();
+useNodeCrypto();

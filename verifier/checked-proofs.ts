@@ -27,7 +27,9 @@ export class CheckedProofs {
       key: `${toHex(sha256(item.proof))} ${item.publicSignals[0]} ${item.publicSignals[1]}`,
     }));
     const unchecked = keyed.filter(({ key }) => !this.#known.has(key));
+    const began = performance.now();
     const errors = await this.#check(unchecked.map(({ item }) => item));
+    this.#metrics.windowWork('proofs', (performance.now() - began) / 1000);
     const invalid = errors.filter((error) => error !== null).length;
     this.#metrics.proofsChecked(errors.length - invalid, invalid);
     for (const [i, { key }] of unchecked.entries()) this.#known.set(key, errors[i]!);

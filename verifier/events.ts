@@ -2,29 +2,50 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import { GrailError } from '../src/protocol/errors.ts';
-import { answerRaw, tooMany } from './failures.ts';
-import { Occupancy, peerName } from './rates.ts';
+import { tooMany } from './failures.ts';
+import { FairShare } from './fair-share.ts';
+import { refuse } from './http-server.ts';
+import { peerName, TokenBuckets } from './rates.ts';
 import { type EntryFrame, EventConnection, type SocketContext } from './socket.ts';
 import type { VerifierEvent } from './types.ts';
 
 /** Time for connections to take in that the verifier stops. */
 const STOP_GRACE_MS = 500;
 
+/** What an address may have of the bytes that wait for readers. */
+const SHARE_OF_ONE = 1 / 4;
+
+/** Bytes of frames that are kept for other connections: more than a batch of the journal. */
+const RECENT_BYTES = 16_777_216;
+
+type EventContext = Pick<SocketContext, 'sequencer' | 'limits' | 'log' | 'metrics' | 'now' | 'answerBytes'>;
+
 /** All event sockets of a gateway. */
 export class EventServer {
-  readonly #context: Omit<SocketContext, 'entryFrame'>;
+  readonly #context: EventContext;
   readonly #server: WebSocketServer;
-  readonly #occupancy: Occupancy;
+  readonly #places: FairShare;
+  readonly #memory: FairShare;
+  readonly #toldRefusals: TokenBuckets;
+  /** Readers that wait for room, the first one first. */
+  readonly #waiting = new Set<() => boolean>();
   readonly #connections = new Set<EventConnection>();
   #unsubscribe: (() => void) | null = null;
   #heartbeat: NodeJS.Timeout | null = null;
-  /** The frame that was made last: live entries go to many connections. */
-  #last: { readonly index: number; readonly frame: EntryFrame } | null = null;
+  /** Frames that were made last, the oldest first: live entries come in batches, and each goes to many connections. */
+  readonly #recent = new Map<number, EntryFrame>();
+  #recentBytes = 0;
 
-  constructor(context: Omit<SocketContext, 'entryFrame'>) {
+  constructor(context: EventContext) {
     this.#context = context;
     const { limits } = context;
-    this.#occupancy = new Occupancy(limits.sockets, limits.socketsPerAddress);
+    this.#places = new FairShare(limits.sockets, limits.socketsPerAddress);
+    this.#memory = new FairShare(limits.socketBytesInFlight, limits.socketBytesInFlight * SHARE_OF_ONE);
+    this.#toldRefusals = new TokenBuckets(
+      { perSecond: limits.toldRefusalsPerSecond, burst: limits.toldRefusalsBurst },
+      1,
+      context.now,
+    );
     this.#server = new WebSocketServer({
       noServer: true,
       clientTracking: true,
@@ -32,7 +53,11 @@ export class EventServer {
       perMessageDeflate: false,
     });
     this.#server.on('wsClientError', (error, socket) => {
-      answerRaw(socket, new GrailError('BAD_REQUEST', `the WebSocket handshake is wrong: ${error.message}`));
+      refuse(
+        this.#context.metrics,
+        socket,
+        new GrailError('BAD_REQUEST', `the WebSocket handshake is wrong: ${error.message}`),
+      );
     });
   }
 
@@ -48,19 +73,37 @@ export class EventServer {
     return this.#connections.size;
   }
 
+  /** Bytes that wait for readers. */
+  get waitingBytes(): number {
+    return this.#memory.used;
+  }
+
   /** Takes an upgrade request whose path is right. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const release = this.#occupancy.enter(peerName(request.socket.remoteAddress));
-    if (release === null) {
-      answerRaw(socket, tooMany('there are too many event sockets', 10_000));
+    const address = peerName(request.socket.remoteAddress);
+    const full = tooMany('sockets', 'there are too many event sockets', 10_000);
+    let giveWay: () => void = () => socket.destroy();
+    const place = this.#places.enter(address, 1, () => giveWay());
+    if (place === null) {
+      refuse(this.#context.metrics, socket, full);
       return;
     }
-    socket.once('close', release);
+    socket.once('close', place.leave);
+    const memory = this.#memory.enter(address, 0)!;
+    socket.once('close', () => {
+      memory.leave();
+      this.#roomFreed();
+    });
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       const connection = new EventConnection(webSocket, {
         ...this.#context,
+        ...{ address, memory },
         entryFrame: (index) => this.#entryFrame(index),
+        onRoom: (resume) => this.#waiting.add(resume),
+        roomFreed: () => this.#roomFreed(),
       });
+      giveWay = () => connection.close(full);
+      this.#boundBytes(socket, connection);
       this.#connections.add(connection);
       webSocket.once('close', () => this.#connections.delete(connection));
     });
@@ -81,7 +124,30 @@ export class EventServer {
     this.#server.close();
   }
 
+  /** Pings and fragments reach no handler of frames: whatever a peer sends is counted. */
+  #boundBytes(socket: Duplex, connection: EventConnection): void {
+    const { limits, now } = this.#context;
+    const bytes = new TokenBuckets(
+      { perSecond: limits.socketBytesPerSecond, burst: limits.socketBytesBurst },
+      1,
+      now,
+    );
+    socket.on('data', ({ length }: Buffer) => {
+      if (bytes.take('', length) > 0)
+        connection.close(tooMany('socketBytesPerSecond', 'too many bytes a second', 1_000));
+    });
+  }
+
+  /** Goes on with the readers that wait for room, until one finds none. */
+  #roomFreed(): void {
+    for (const resume of this.#waiting) {
+      this.#waiting.delete(resume);
+      if (!resume()) return;
+    }
+  }
+
   #broadcast(event: VerifierEvent): void {
+    if (event.type === 'refused' && this.#toldRefusals.take('') > 0) return;
     let text: string | null = null;
     const frame = () => {
       text ??= JSON.stringify(event);
@@ -91,11 +157,18 @@ export class EventServer {
   }
 
   #entryFrame(index: number): EntryFrame {
-    if (this.#last?.index !== index) {
-      const { entry, bytes } = this.#context.sequencer.ledger.read(index);
-      const text = `{"type":"entry","index":${index},"entry":${new TextDecoder().decode(bytes)}}`;
-      this.#last = { index, frame: { author: entry.author, text } };
+    const known = this.#recent.get(index);
+    if (known !== undefined) return known;
+    const { entry, bytes } = this.#context.sequencer.ledger.read(index);
+    const text = `{"type":"entry","index":${index},"entry":${new TextDecoder().decode(bytes)}}`;
+    const frame = { author: entry.author, text };
+    this.#recent.set(index, frame);
+    this.#recentBytes += text.length;
+    for (const [oldest, { text: forgotten }] of this.#recent) {
+      if (this.#recentBytes <= RECENT_BYTES || this.#recent.size === 1) break;
+      this.#recent.delete(oldest);
+      this.#recentBytes -= forgotten.length;
     }
-    return this.#last.frame;
+    return frame;
   }
 }

@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { CODES, type Code } from '../src/protocol/codes.ts';
 import { type Details, GrailError } from '../src/protocol/errors.ts';
+import type { GatewayLimits } from './limits.ts';
 import type { Log } from './log.ts';
 
 /** What a client is told of an error: `{code, message, details}` under the code's own HTTP status. */
@@ -20,7 +21,7 @@ const DETAILS_CHARACTERS = 4_096;
 const OPEN_DETAILS = ['index', 'hash', 'treeSize', 'window'];
 
 /** Codes of status 500 and above that are not faults of this machine. */
-const OPEN_CODES: readonly Code[] = ['STOPPED', 'UNREACHABLE'];
+const OPEN_CODES: readonly Code[] = ['STOPPED', 'UNREACHABLE', 'NOT_READY'];
 
 /**
  * A GrailError as it is, a library's error by its kind, anything else as INTERNAL. Faults of this machine are logged
@@ -65,17 +66,22 @@ export function connectionFailure(error: Error & { code?: string }): GrailError 
   return new GrailError('BAD_REQUEST', 'this is not an HTTP request');
 }
 
-/** The refusal of somebody who asks too often or for too much at once. `Retry-After` is its `retryAfterSeconds`. */
-export function tooMany(what: string, waitMs: number): GrailError {
+/**
+ * The refusal of somebody who asks too often or for too much at once. `Retry-After` is its `retryAfterSeconds`, and
+ * `limit` the bound that was reached.
+ */
+export function tooMany(limit: keyof GatewayLimits, what: string, waitMs: number): GrailError {
   return new GrailError('TOO_MANY_REQUESTS', what, {
     retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)),
+    limit,
   });
 }
 
-/** The value of Retry-After for an error, or undefined. */
-export function retryAfter(details: Details): string | undefined {
+/** The value of Retry-After for an error, or undefined. A rule's own TOO_MANY_REQUESTS does not say how long. */
+export function retryAfter({ code, details }: Pick<GrailError, 'code' | 'details'>): string | undefined {
   const { retryAfterSeconds } = details;
-  return typeof retryAfterSeconds === 'number' ? String(retryAfterSeconds) : undefined;
+  if (typeof retryAfterSeconds === 'number') return String(retryAfterSeconds);
+  return code === 'TOO_MANY_REQUESTS' ? '1' : undefined;
 }
 
 /** Answers on a bare connection, and ends it. */
@@ -87,7 +93,7 @@ export function answerRaw(socket: Duplex, error: GrailError): void {
   }
   const { status } = CODES[error.code];
   const body = JSON.stringify({ error: error.toJSON() });
-  const wait = retryAfter(error.details);
+  const wait = retryAfter(error);
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
     'Content-Type: application/json; charset=utf-8',

@@ -46,11 +46,12 @@ function checkDepth(text: string, most: number): void {
   }
 }
 
+/** Where the string that begins at `start` ends. `indexOf` is twenty times a loop's speed, and hex fills most bodies. */
 function endOfString(text: string, start: number): number {
-  for (let at = start + 1; at < text.length; at++) {
-    const unit = text.charCodeAt(at);
-    if (unit === BACKSLASH) at += 1;
-    else if (unit === QUOTE) return at;
+  for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
+    let first = end;
+    while (text.charCodeAt(first - 1) === BACKSLASH) first -= 1;
+    if ((end - first) % 2 === 0) return end;
   }
   return text.length;
 }

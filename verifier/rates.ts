@@ -23,8 +23,30 @@ export class TokenBuckets {
     this.#now = now;
   }
 
-  /** Takes a token: 0, or without one the milliseconds until there will be. */
-  take(name: string): number {
+  /**
+   * Takes tokens: 0, or the milliseconds until there will be one. Whoever finds one may take more than there are: the rest
+   * is a debt, of `burst` at most, that later callers wait for.
+   */
+  take(name: string, tokens = 1): number {
+    const waitMs = this.wait(name);
+    if (waitMs === 0) this.charge(name, tokens);
+    return waitMs;
+  }
+
+  /** Milliseconds until there is a token, without taking one. */
+  wait(name: string): number {
+    const { tokens } = this.#filled(name);
+    return tokens < 1 ? ((1 - tokens) * 1000) / this.#rate.perSecond : 0;
+  }
+
+  /** Takes tokens whether they are there or not. */
+  charge(name: string, tokens: number): void {
+    const bucket = this.#filled(name);
+    bucket.tokens = Math.max(-this.#rate.burst, bucket.tokens - tokens);
+  }
+
+  /** The bucket with what has flowed into it, as the one used last. */
+  #filled(name: string): Bucket {
     const { perSecond, burst } = this.#rate;
     const now = this.#now();
     const bucket = this.#buckets.get(name) ?? { tokens: burst, at: now };
@@ -33,47 +55,11 @@ export class TokenBuckets {
     this.#buckets.delete(name);
     this.#buckets.set(name, bucket);
     if (this.#buckets.size > this.#most) this.#buckets.delete(this.#buckets.keys().next().value!);
-    if (bucket.tokens < 1) return ((1 - bucket.tokens) * 1000) / perSecond;
-    bucket.tokens -= 1;
-    return 0;
+    return bucket;
   }
 
   get size(): number {
     return this.#buckets.size;
-  }
-}
-
-/** Counts what is open, in total and by address. */
-export class Occupancy {
-  readonly #total: number;
-  readonly #perAddress: number;
-  readonly #byAddress = new Map<string, number>();
-  #count = 0;
-
-  constructor(total: number, perAddress: number) {
-    this.#total = total;
-    this.#perAddress = perAddress;
-  }
-
-  /** Takes a place and gives its release, or null when there is none. */
-  enter(address: string): (() => void) | null {
-    const own = this.#byAddress.get(address) ?? 0;
-    if (this.#count >= this.#total || own >= this.#perAddress) return null;
-    this.#count += 1;
-    this.#byAddress.set(address, own + 1);
-    let left = false;
-    return () => {
-      if (left) return;
-      left = true;
-      this.#count -= 1;
-      const rest = this.#byAddress.get(address)! - 1;
-      if (rest === 0) this.#byAddress.delete(address);
-      else this.#byAddress.set(address, rest);
-    };
-  }
-
-  get count(): number {
-    return this.#count;
   }
 }
 

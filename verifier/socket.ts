@@ -3,15 +3,20 @@ import type { LedgerEntry } from '../src/ledger/entry.ts';
 import { toHex } from '../src/protocol/bytes.ts';
 import { GrailError } from '../src/protocol/errors.ts';
 import { type ClientFrame, clientFrameSchema, type ServerFrame } from '../src/protocol/wire.ts';
-import { type Failure, failure } from './failures.ts';
+import { type Failure, failure, tooMany } from './failures.ts';
+import type { Place } from './fair-share.ts';
 import { parseJsonText } from './json-body.ts';
 import type { GatewayLimits } from './limits.ts';
 import type { Log } from './log.ts';
+import type { HttpMetrics } from './metrics/http.ts';
 import { TokenBuckets } from './rates.ts';
 import type { SequencerView, VerifierEvent } from './types.ts';
 
 /** Bytes of backlog after which other work gets its turn. */
 const TURN_BYTES = 1_048_576;
+
+/** A frame of so few bytes goes to a reader that waits for nothing, whatever others hold: nobody can stop small entries. */
+const SMALL_FRAME_BYTES = 65_536;
 
 /** How long a reader has to take in why its socket closes. */
 const CLOSE_GRACE_MS = 2_000;
@@ -29,10 +34,20 @@ export interface SocketContext {
   readonly sequencer: SequencerView;
   readonly limits: GatewayLimits;
   readonly log: Log;
+  readonly metrics: HttpMetrics;
   /** Milliseconds of a clock that only goes forward. */
   readonly now: () => number;
   /** The frame of an entry. @throws GrailError LEDGER_CORRUPT */
   readonly entryFrame: (index: number) => EntryFrame;
+  readonly address: string;
+  /** Bytes of pages, blobs and backlogs by address. */
+  readonly answerBytes: TokenBuckets;
+  /** What waits for this reader, of what may wait for all. */
+  readonly memory: Place;
+  /** Calls once some of that was taken, by whomever; the function says whether it had room then. */
+  readonly onRoom: (resume: () => boolean) => void;
+  /** To be called when some of it was taken. */
+  readonly roomFreed: () => void;
 }
 
 /**
@@ -52,18 +67,29 @@ export class EventConnection {
   #badFrames = 0;
   /** Whether the reader gave a sign of life since the last beat. */
   #alive = true;
+  /** Bytes that wait for the reader, and when it last took some or had none. */
+  #held = 0;
+  #takenAt: number;
+  #backlogTimer: NodeJS.Timeout | null = null;
+  readonly #resume = () => this.#pump();
+  /** Why this side ended it, for the metrics. */
+  #ended = 'left';
 
   constructor(socket: WebSocket, context: SocketContext) {
     this.#socket = socket;
     this.#context = context;
+    this.#takenAt = context.now();
     const { framesPerSecond: perSecond, framesBurst: burst } = context.limits;
     this.#frames = new TokenBuckets({ perSecond, burst }, 1, context.now);
     socket.on('message', (data, isBinary) => this.#receive(String(data), isBinary));
-    socket.on('pong', () => {
-      this.#alive = true;
-    });
+    // ws answers pings itself.
+    for (const event of ['ping', 'pong'])
+      socket.on(event, () => {
+        this.#countFrame();
+      });
     // ws closes the socket itself, with 1002, 1007 or 1009, for what is no frame, no UTF-8, or too large.
     socket.on('error', () => {});
+    socket.once('close', () => context.metrics.socketClosed(this.#ended));
     const { state, ledger } = context.sequencer;
     this.#send({ type: 'hello', genesisHash: toHex(state.genesisHash), size: ledger.size });
   }
@@ -73,17 +99,23 @@ export class EventConnection {
     const subscription = this.#subscription;
     if (subscription === null) return;
     if (event.type === 'entry') {
-      this.#pump();
+      // Most are other miners': whoever is up to date passes them over without a look at the ledger.
+      const next = this.#synced && event.index === this.#next;
+      if (next && !this.#wants(event.entry, subscription)) this.#next += 1;
+      else this.#pump();
       return;
     }
     if (event.type === 'refused' && subscription.miner !== undefined && subscription.miner !== event.miner)
       return;
-    this.#sendText(text());
+    this.#offer(text());
   }
 
-  /** Called every heartbeat: closes a connection whose reader has been silent since the last. */
+  /** Called every heartbeat: closes a connection whose reader has been silent since the last, or takes nothing. */
   beat(): void {
-    if (!this.#alive) {
+    const { now, limits } = this.#context;
+    const stalled = this.#held > 0 && now() - this.#takenAt > limits.idleTimeoutMs;
+    if (!this.#alive || stalled) {
+      this.#ended = 'silent';
       this.#socket.terminate();
       return;
     }
@@ -96,6 +128,8 @@ export class EventConnection {
     const { status, error: told } = failure(error, this.#context.log);
     this.#subscription = null;
     if (this.#socket.readyState !== this.#socket.OPEN) return;
+    this.#ended = told.code;
+    this.#context.metrics.failed(told);
     this.#socket.send(errorFrame(told));
     this.#socket.close(4000 + status, told.code);
     const timer = setTimeout(() => this.#socket.terminate(), CLOSE_GRACE_MS);
@@ -105,11 +139,7 @@ export class EventConnection {
 
   #receive(text: string, isBinary: boolean): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
-    this.#alive = true;
-    if (this.#frames.take('') > 0) {
-      this.close(new GrailError('TOO_MANY_REQUESTS', 'too many frames a second'));
-      return;
-    }
+    if (!this.#countFrame()) return;
     try {
       if (isBinary) throw new GrailError('BAD_REQUEST', 'frames are text, not binary');
       this.#handle(parseFrame(text, this.#context.limits.jsonDepth));
@@ -122,6 +152,15 @@ export class EventConnection {
       if (this.#badFrames >= this.#context.limits.badFrames) this.close(fault);
       else this.#sendText(errorFrame(failure(fault, this.#context.log).error));
     }
+  }
+
+  /** False when there were too many. */
+  #countFrame(): boolean {
+    this.#alive = true;
+    this.#context.metrics.frame('received');
+    if (this.#frames.take('') === 0) return true;
+    this.close(tooMany('framesPerSecond', 'too many frames a second', 1_000));
+    return false;
   }
 
   #handle(frame: ClientFrame): void {
@@ -148,25 +187,35 @@ export class EventConnection {
     this.#pump();
   }
 
-  /** Sends entries until there are no more, the reader is behind, or others should have a turn. */
-  #pump(): void {
-    if (this.#pumping) return;
+  /** Sends entries until there are no more, the reader is behind, or others should have a turn. False when there was no room. */
+  #pump(): boolean {
+    if (this.#pumping) return true;
     this.#pumping = true;
-    const { ledger } = this.#context.sequencer;
+    const { address, answerBytes, limits, sequencer } = this.#context;
+    const { ledger } = sequencer;
     let turn = TURN_BYTES;
     try {
       while (this.#subscription !== null && this.#next < ledger.size) {
-        if (this.#socket.readyState !== this.#socket.OPEN) return;
+        if (this.#socket.readyState !== this.#socket.OPEN) return true;
         // The callback of what is waiting takes up again.
-        if (this.#socket.bufferedAmount >= this.#context.limits.socketPauseBytes) return;
+        if (this.#held >= limits.socketPauseBytes) return true;
         if (turn <= 0) {
           setImmediate(() => this.#pump());
-          return;
+          return true;
+        }
+        const waitMs = this.#synced ? 0 : answerBytes.wait(address);
+        if (waitMs > 0) {
+          this.#pumpLater(waitMs);
+          return true;
         }
         const frame = this.#context.entryFrame(this.#next);
+        if (this.#wants(frame, this.#subscription) && !this.#offer(frame.text)) {
+          this.#context.onRoom(this.#resume);
+          return false;
+        }
+        if (!this.#synced) answerBytes.charge(address, frame.text.length);
         this.#next += 1;
         turn -= frame.text.length;
-        if (this.#wants(frame, this.#subscription)) this.#sendText(frame.text);
       }
       if (this.#subscription !== null && !this.#synced) {
         this.#synced = true;
@@ -181,11 +230,19 @@ export class EventConnection {
     } finally {
       this.#pumping = false;
     }
+    return true;
   }
 
-  #wants(frame: EntryFrame, { entries, miner }: Subscription): boolean {
-    if (entries === 'all' || frame.author === null || frame.author === miner) return true;
-    return this.#context.sequencer.state.genesis.verifiers.some(({ address }) => address === frame.author);
+  #pumpLater(waitMs: number): void {
+    this.#backlogTimer ??= setTimeout(() => {
+      this.#backlogTimer = null;
+      this.#pump();
+    }, waitMs).unref();
+  }
+
+  #wants({ author }: Pick<EntryFrame, 'author'>, { entries, miner }: Subscription): boolean {
+    if (entries === 'all' || author === null || author === miner) return true;
+    return this.#context.sequencer.state.genesis.verifiers.some(({ address }) => address === author);
   }
 
   #send(frame: ServerFrame): void {
@@ -193,16 +250,33 @@ export class EventConnection {
   }
 
   #sendText(text: string): void {
-    if (this.#socket.readyState !== this.#socket.OPEN) return;
-    if (this.#socket.bufferedAmount > this.#context.limits.socketBufferBytes) {
-      this.close(new GrailError('TOO_MANY_REQUESTS', 'you read more slowly than the network moves'));
-      return;
+    if (this.#offer(text)) return;
+    this.close(tooMany('socketBytesInFlight', 'too much is waiting for its readers', 1_000));
+  }
+
+  /** Sends, or gives false where too much is waiting for all readers. */
+  #offer(text: string): boolean {
+    const { memory, limits, now } = this.#context;
+    if (this.#socket.readyState !== this.#socket.OPEN) return true;
+    if (this.#held > limits.socketBufferBytes) {
+      this.close(tooMany('socketBufferBytes', 'you read more slowly than the network moves', 1_000));
+      return true;
     }
+    const bytes = text.length;
+    const free = this.#held === 0 && bytes <= SMALL_FRAME_BYTES;
+    if (!free && !memory.add(bytes)) return false;
+    if (this.#held === 0) this.#takenAt = now();
+    this.#held += bytes;
+    this.#context.metrics.frame('sent');
     this.#socket.send(text, (error) => {
+      this.#held -= bytes;
+      this.#takenAt = now();
+      if (!free && memory.add(-bytes)) this.#context.roomFreed();
       if (error) return;
       this.#alive = true;
       if (this.#subscription !== null && this.#next < this.#context.sequencer.ledger.size) this.#pump();
     });
+    return true;
   }
 }
 

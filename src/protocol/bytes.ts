@@ -20,8 +20,15 @@ export function toHex(bytes: Uint8Array): Hex {
 export function fromHex(hex: string): Uint8Array {
   if (!/^0x(?:[0-9a-fA-F]{2})*$/.test(hex)) throw new RangeError('expected 0x-prefixed hex of even length');
   const out = new Uint8Array((hex.length - 2) / 2);
-  for (let i = 0; i < out.length; i++) out[i] = Number.parseInt(hex.slice(2 + 2 * i, 4 + 2 * i), 16);
+  for (let i = 0; i < out.length; i++) {
+    out[i] = (nibble(hex.charCodeAt(2 + 2 * i)) << 4) | nibble(hex.charCodeAt(3 + 2 * i));
+  }
   return out;
+}
+
+/** The value of a hex digit, by the code of its character: letters have bit 6 set, and `a` and `A` end in 1. */
+function nibble(code: number): number {
+  return (code & 15) + (code >> 6) * 9;
 }
 
 export function u8(value: number): Uint8Array {

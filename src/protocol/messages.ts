@@ -1,10 +1,10 @@
-import { TypedDataEncoder } from 'ethers';
 import { z } from 'zod';
 import { MAX_ACTION_BYTES, MAX_OBSERVATION_BYTES, PROOF_BYTES } from '../params/constants.ts';
 import { addressSchema, hash32Schema } from '../params/genesis.ts';
-import { fromHex, type Hex, toHex } from './bytes.ts';
+import { type Hex, toHex } from './bytes.ts';
 import { GrailError } from './errors.ts';
 import { type Identity, recover } from './identity.ts';
+import { type StructValue, structHasher, typedDataDigest } from './typed-data.ts';
 
 /**
  * The five messages of a miner, their EIP-712 types and their wire form (docs/PROTOCOL.md, Messages). A message's
@@ -71,84 +71,67 @@ export type MessageOf<T extends MessageType> = Extract<Message, { type: T }>;
 /** A message before it is signed. */
 export type Unsigned<M extends Message = Message> = M extends Message ? Omit<M, 'signature'> : never;
 
-const TYPES: Record<MessageType, { name: string; fields: { name: string; type: string }[] }> = {
-  register: { name: 'Register', fields: [{ name: 'miner', type: 'address' }] },
-  enrol: {
-    name: 'Enrol',
-    fields: [
-      { name: 'miner', type: 'address' },
-      { name: 'window', type: 'uint64' },
-      { name: 'slots', type: 'uint32' },
-    ],
-  },
-  commit: {
-    name: 'Commit',
-    fields: [
-      { name: 'miner', type: 'address' },
-      { name: 'window', type: 'uint64' },
-      { name: 'policyRoot', type: 'bytes32' },
-      { name: 'commitRoot', type: 'bytes32' },
-      { name: 'actions', type: 'bytes' },
-    ],
-  },
-  opening: {
-    name: 'Opening',
-    fields: [
-      { name: 'miner', type: 'address' },
-      { name: 'window', type: 'uint64' },
-      { name: 'challengeSeed', type: 'bytes32' },
-      { name: 'traceDigests', type: 'bytes32[]' },
-      { name: 'observations', type: 'bytes' },
-    ],
-  },
-  proof: {
-    name: 'Proof',
-    fields: [
-      { name: 'miner', type: 'address' },
-      { name: 'window', type: 'uint64' },
-      { name: 'part', type: 'uint32' },
-      { name: 'proof', type: 'bytes' },
-    ],
-  },
+/** hashStruct of every message, without its signature. */
+const MESSAGE_HASHERS: Readonly<Record<MessageType, (value: StructValue) => Uint8Array>> = {
+  register: structHasher('Register', [{ name: 'miner', type: 'address' }]),
+  enrol: structHasher('Enrol', [
+    { name: 'miner', type: 'address' },
+    { name: 'window', type: 'uint64' },
+    { name: 'slots', type: 'uint32' },
+  ]),
+  commit: structHasher('Commit', [
+    { name: 'miner', type: 'address' },
+    { name: 'window', type: 'uint64' },
+    { name: 'policyRoot', type: 'bytes32' },
+    { name: 'commitRoot', type: 'bytes32' },
+    { name: 'actions', type: 'bytes' },
+  ]),
+  opening: structHasher('Opening', [
+    { name: 'miner', type: 'address' },
+    { name: 'window', type: 'uint64' },
+    { name: 'challengeSeed', type: 'bytes32' },
+    { name: 'traceDigests', type: 'bytes32[]' },
+    { name: 'observations', type: 'bytes' },
+  ]),
+  proof: structHasher('Proof', [
+    { name: 'miner', type: 'address' },
+    { name: 'window', type: 'uint64' },
+    { name: 'part', type: 'uint32' },
+    { name: 'proof', type: 'bytes' },
+  ]),
 };
 
-/** What a verifier signs. */
-const VERIFIER_TYPES = {
-  acknowledgement: {
-    Acknowledgement: [
-      { name: 'messageHash', type: 'bytes32' },
-      { name: 'window', type: 'uint64' },
-      { name: 'phase', type: 'string' },
-      { name: 'view', type: 'uint64' },
-      { name: 'index', type: 'uint64' },
-      { name: 'treeSize', type: 'uint64' },
-      { name: 'treeRoot', type: 'bytes32' },
-    ],
-  },
-  treeHead: {
-    TreeHead: [
-      { name: 'window', type: 'uint64' },
-      { name: 'phase', type: 'string' },
-      { name: 'view', type: 'uint64' },
-      { name: 'treeSize', type: 'uint64' },
-      { name: 'treeRoot', type: 'bytes32' },
-    ],
-  },
-  receipt: {
-    Receipt: [
-      { name: 'miner', type: 'address' },
-      { name: 'window', type: 'uint64' },
-      { name: 'view', type: 'uint64' },
-      { name: 'slots', type: 'uint32' },
-      { name: 'credit', type: 'uint64' },
-      { name: 'resultHash', type: 'bytes32' },
-      { name: 'index', type: 'uint64' },
-      { name: 'insecureDev', type: 'bool' },
-    ],
-  },
-} as const;
+/** hashStruct of what a verifier signs. */
+const ATTESTATION_HASHERS = {
+  acknowledgement: structHasher('Acknowledgement', [
+    { name: 'messageHash', type: 'bytes32' },
+    { name: 'window', type: 'uint64' },
+    { name: 'phase', type: 'string' },
+    { name: 'view', type: 'uint64' },
+    { name: 'index', type: 'uint64' },
+    { name: 'treeSize', type: 'uint64' },
+    { name: 'treeRoot', type: 'bytes32' },
+  ]),
+  treeHead: structHasher('TreeHead', [
+    { name: 'window', type: 'uint64' },
+    { name: 'phase', type: 'string' },
+    { name: 'view', type: 'uint64' },
+    { name: 'treeSize', type: 'uint64' },
+    { name: 'treeRoot', type: 'bytes32' },
+  ]),
+  receipt: structHasher('Receipt', [
+    { name: 'miner', type: 'address' },
+    { name: 'window', type: 'uint64' },
+    { name: 'view', type: 'uint64' },
+    { name: 'slots', type: 'uint32' },
+    { name: 'credit', type: 'uint64' },
+    { name: 'resultHash', type: 'bytes32' },
+    { name: 'index', type: 'uint64' },
+    { name: 'insecureDev', type: 'bool' },
+  ]),
+};
 
-export type AttestationType = keyof typeof VERIFIER_TYPES;
+export type AttestationType = keyof typeof ATTESTATION_HASHERS;
 
 /** The network that a signature is for. */
 export interface SigningDomain {
@@ -156,38 +139,42 @@ export interface SigningDomain {
   readonly genesisHash: Uint8Array;
 }
 
-function eip712Domain(domain: SigningDomain) {
-  return {
-    name: 'GRAIL',
-    version: '1',
-    chainId: domain.chainId,
-    verifyingContract: '0x0000000000000000000000000000000000000000',
-    salt: toHex(domain.genesisHash),
-  };
-}
+const hashDomain = structHasher('EIP712Domain', [
+  { name: 'name', type: 'string' },
+  { name: 'version', type: 'string' },
+  { name: 'chainId', type: 'uint256' },
+  { name: 'verifyingContract', type: 'address' },
+  { name: 'salt', type: 'bytes32' },
+]);
+const domainSeparators = new WeakMap<SigningDomain, Uint8Array>();
 
-function typed(message: Unsigned | Message) {
-  const { type, ...rest } = message;
-  const { name, fields } = TYPES[type];
-  const value: Record<string, unknown> = {};
-  for (const field of fields) value[field.name] = (rest as Record<string, unknown>)[field.name];
-  return { types: { [name]: fields }, value };
+function domainSeparator(domain: SigningDomain): Uint8Array {
+  let separator = domainSeparators.get(domain);
+  if (separator === undefined) {
+    separator = hashDomain({
+      name: 'GRAIL',
+      version: '1',
+      chainId: domain.chainId,
+      verifyingContract: '0x0000000000000000000000000000000000000000',
+      salt: toHex(domain.genesisHash),
+    });
+    domainSeparators.set(domain, separator);
+  }
+  return separator;
 }
 
 /** The EIP-712 digest of a message, 32 bytes: its identity in the protocol. */
 export function messageDigest(domain: SigningDomain, message: Unsigned | Message): Uint8Array {
-  const { types, value } = typed(message);
-  return fromHex(TypedDataEncoder.hash(eip712Domain(domain), types, value));
+  return typedDataDigest(domainSeparator(domain), MESSAGE_HASHERS[message.type](message));
 }
 
 /** The EIP-712 digest of something that a verifier signs, 32 bytes. */
 export function attestationDigest(
   domain: SigningDomain,
   type: AttestationType,
-  value: Record<string, unknown>,
+  value: StructValue,
 ): Uint8Array {
-  const types = VERIFIER_TYPES[type] as unknown as Record<string, { name: string; type: string }[]>;
-  return fromHex(TypedDataEncoder.hash(eip712Domain(domain), types, value));
+  return typedDataDigest(domainSeparator(domain), ATTESTATION_HASHERS[type](value));
 }
 
 /** Signs a message with the miner's key. */

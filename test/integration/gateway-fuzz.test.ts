@@ -22,6 +22,13 @@ beforeAll(async () => {
     requestsBurst: UNBOUNDED,
     framesPerSecond: UNBOUNDED,
     framesBurst: UNBOUNDED,
+    socketBytesPerSecond: UNBOUNDED,
+    socketBytesBurst: UNBOUNDED,
+    registrationsPerSecond: UNBOUNDED,
+    registrationsBurst: UNBOUNDED,
+    refusedPerSecond: UNBOUNDED,
+    refusedBurst: UNBOUNDED,
+    bodyBytesPerSecond: UNBOUNDED,
     badFrames: UNBOUNDED,
   }).start();
   const { network } = gateway;

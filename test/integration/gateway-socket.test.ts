@@ -258,6 +258,37 @@ describe('wrong frames', () => {
   });
 });
 
+describe('work that is no frame', () => {
+  test('pings of the protocol count as frames', async () => {
+    const gateway = await start();
+    const socket = await gateway.open();
+    for (let i = 0; i < 200; i++) socket.socket.ping();
+    expect(await socket.close()).toEqual({ code: 4429, reason: 'TOO_MANY_REQUESTS' });
+  });
+
+  test('fragments without end are bounded by their bytes', async () => {
+    const gateway = await start({ socketBytesBurst: 5_000 });
+    const socket = await gateway.open();
+    for (let i = 0; i < 2_000; i++) socket.socket.send('', { fin: false });
+    expect(await socket.close()).toEqual({ code: 4429, reason: 'TOO_MANY_REQUESTS' });
+  });
+
+  test('refusals are told at a bounded rate, and entries all the same', async () => {
+    const gateway = await start({ toldRefusalsBurst: 10 });
+    const socket = await gateway.open();
+    socket.send({ type: 'subscribe', from: 1 });
+    await socket.next('synced');
+    const error = new GrailError('PHASE_CLOSED', 'no').toJSON();
+    for (let i = 0; i < 500; i++) {
+      gateway.network.emit({ type: 'refused', miner: null, window: null, message: 'commit', error });
+    }
+    gateway.network.take(gateway.network.miner.enrol(0));
+    await socket.next('entry');
+    expect(socket.of('refused').length).toBeGreaterThanOrEqual(10);
+    expect(socket.of('refused').length).toBeLessThan(100);
+  });
+});
+
 describe('limits of sockets', () => {
   async function refusedUpgrade(
     gateway: TestGateway,
@@ -328,6 +359,47 @@ describe('limits of sockets', () => {
     await socket.until(() => socket.closed !== null);
     expect(socket.of('refused').length).toBeLessThan(8_000);
     expect([1006, 4429]).toContain(socket.closed!.code);
+  });
+
+  test('readers wait in turn when too much is waiting for all of them, and miss nothing', async () => {
+    // One address has a quarter: one of the frames below.
+    const gateway = await start({ socketBytesInFlight: 12_000_000, heartbeatMs: 60_000 });
+    const { network } = gateway;
+    const [stopped, reading] = [await gateway.open(), await gateway.open()];
+    await reading.next('hello');
+    stopped.socket.pause();
+    for (const socket of [stopped, reading]) socket.send({ type: 'subscribe', from: 1 });
+    await reading.next('synced');
+    // More than the kernel takes for a reader.
+    const body = { type: 'filler', filler: 'x'.repeat(2_000_000) };
+    for (let i = 0; i < 12; i++) {
+      const { index } = network.ledger.append({ window: 0, phase: 'enrol', view: 0, author: null, body });
+      network.emit({ type: 'entry', index, entry: network.ledger.get(index) });
+    }
+    reading.send({ type: 'ping' });
+    await reading.next('pong');
+    stopped.socket.terminate();
+    await reading.until(() => indices(reading).length === 12);
+    expect(indices(reading)).toEqual(upTo(13, 1));
+  });
+
+  test('a reader that takes nothing is cut, whatever it says meanwhile', async () => {
+    const gateway = await start({ heartbeatMs: 100, idleTimeoutMs: 500, framesPerSecond: 1_000 });
+    const { network } = gateway;
+    const socket = await gateway.open();
+    await socket.next('hello');
+    socket.socket.pause();
+    socket.send({ type: 'subscribe', from: 1 });
+    const body = { type: 'filler', filler: 'x'.repeat(2_000_000) };
+    for (let i = 0; i < 12; i++) {
+      network.ledger.append({ window: 0, phase: 'enrol', view: 0, author: null, body });
+    }
+    network.emit({ type: 'entry', index: 1, entry: network.ledger.get(1) });
+    const alive = setInterval(() => socket.send({ type: 'ping' }), 50);
+    // The cut is seen when a send fails, not by reading.
+    await new Promise((resolve) => socket.socket.once('close', resolve).once('error', resolve));
+    clearInterval(alive);
+    expect(socket.of('entry').length).toBeLessThan(12);
   });
 
   test('a peer that is gone is noticed by its silence', async () => {

@@ -126,7 +126,7 @@ export function parseTranscript(text: string): Transcript {
     throw altered(`${issue.path.join('.') || 'document'}: ${issue.message}`);
   }
   const transcript = result.data;
-  if (`${canonicalText(transcript)}\n` !== text) throw altered('it is not canonical JSON');
+  if (!isWrittenAs(transcript, text)) throw altered('it is not canonical JSON');
   let previous = linkHash(headerOf(transcript));
   for (const [index, step] of transcript.steps.entries()) {
     if (step.previous !== previous)
@@ -140,6 +140,15 @@ export function parseTranscript(text: string): Transcript {
     previous = linkHash(step);
   }
   return transcript;
+}
+
+function isWrittenAs(transcript: Transcript, text: string): boolean {
+  try {
+    return `${canonicalText(transcript)}\n` === text;
+  } catch {
+    // Half a surrogate pair in a name has no canonical form.
+    return false;
+  }
 }
 
 /** @throws GrailError CEREMONY_TRANSCRIPT, CEREMONY_BEACON */
