@@ -4,7 +4,7 @@ import { anvil, chromium, swiftShader, vulkan, xdelta3, zstd } from './servers.t
 /** A folder of test/. */
 export interface Suite {
   readonly name: string;
-  /** Files that run at once. Suites that start processes and watch their timing get the machine for themselves. */
+  /** Files that run at once. Files that start processes mostly wait for them; those of servers get the machine for themselves. */
   readonly workers: number;
   readonly needs: readonly Program[];
 }
@@ -14,7 +14,7 @@ export const SUITES: readonly Suite[] = [
   { name: 'vectors', workers: 2, needs: [] },
   { name: 'unit', workers: 2, needs: [] },
   { name: 'property', workers: 2, needs: [] },
-  { name: 'integration', workers: 1, needs: [] },
+  { name: 'integration', workers: 2, needs: [] },
   { name: 'services', workers: 1, needs: [postgres, natsServer] },
   { name: 'chain', workers: 1, needs: [anvil] },
   { name: 'programs', workers: 1, needs: [xdelta3, zstd] },
