@@ -91,7 +91,7 @@ async function insist(url: URL, shot: Shot, localAddress: string, onRetry: () =>
 }
 
 /** Statuses after which the same request may pass later. */
-const PASSING = [429, 503];
+const PASSING = [408, 429, 503];
 
 interface Reply {
   readonly body: Buffer;
