@@ -114,7 +114,6 @@ export async function startVerifier(
     };
     const fatal = Promise.withResolvers<never>();
     fatal.promise.catch(() => {});
-    if (JOBS[role].length > 0) await startComputing(role, context);
     let sequencer: Sequencer | null = null;
     if (role === 'all' || role === 'sequencer') {
       await directory.blobs.clearTemporary();
@@ -131,6 +130,7 @@ export async function startVerifier(
         closers.add(() => desk.close());
       }
     }
+    if (JOBS[role].length > 0) await startComputing(role, context);
     let url = operator?.url ?? '';
     if (serves) {
       const view = sequencer ?? startFollowing(context, ledger.mirror!, fatal.reject);
